@@ -1,0 +1,57 @@
+"""What somebody asks to be done to a ticket, the same value from every channel (design 4, one act, any channel)."""
+
+from enum import StrEnum
+
+import msgspec
+
+
+class ActorKind(StrEnum):
+    """Who acts. `system` is a timer or rule within what it names; `operator` holds the database credential."""
+
+    REQUESTER = "requester"
+    AGENT = "agent"
+    SOURCE = "source"
+    SYSTEM = "system"
+    OPERATOR = "operator"
+    ANYONE = "anyone"
+
+
+class Actor(msgspec.Struct, frozen=True, kw_only=True):
+    """Who acts and at which trust level (design 6): 0 anyone, 1 authenticated mail, 2 token, 3 signature or operator."""
+
+    kind: ActorKind
+    name: str = ""
+    trust: int = 0
+
+
+class Verb(StrEnum):
+    """The acts a ticket knows."""
+
+    START = "start"
+    ASSIGN = "assign"
+    PEND = "pend"
+    RESUME = "resume"
+    RESOLVE = "resolve"
+    REOPEN = "reopen"
+    CLOSE = "close"
+    CANCEL = "cancel"
+    REPLY = "reply"
+    NOTE = "note"
+    PRIORITISE = "prioritise"
+    CLASSIFY = "classify"
+
+
+class Act(msgspec.Struct, frozen=True, kw_only=True, tag="act"):
+    """One verb on one ticket. `text` is the public words of reply and resolve, or the note; other arguments are by name.
+
+    `assign` takes `team` and/or `assignee`; `pend` takes `reason` (customer, vendor, change, scheduled); `resolve` takes
+    `code`; `prioritise` takes `impact` and `urgency` (1..3); `classify` takes `type`, `service` and/or `tags`.
+    `expected_version` makes the act a conflict when somebody was faster; None takes the ticket as it is.
+    """
+
+    verb: Verb
+    ticket_number: int
+    actor: Actor
+    text: str = ""
+    arguments: dict[str, str] = {}
+    expected_version: int | None = None

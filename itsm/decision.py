@@ -1,0 +1,172 @@
+"""What the rules decided: effects as data, the outcome of the part, and the reasons (design 4). Nothing here acts."""
+
+from datetime import datetime
+from enum import StrEnum
+
+import msgspec
+
+from itsm.address import Address
+from itsm.envelope import Outcome
+from itsm.notification import Event
+from itsm.series import SeriesState
+from itsm.ticket import Ticket
+
+MAX_TICKETS_A_DECISION = 50
+MAX_NEAR_MISSES = 10
+
+
+class Visibility(StrEnum):
+    """Who may read an entry of a ticket; `held` waits for an agent to accept it and has no side effect."""
+
+    PUBLIC = "public"
+    INTERNAL = "internal"
+    HELD = "held"
+
+
+class Direction(StrEnum):
+    """Whether an entry came in, went out, or was written on the desk."""
+
+    INBOUND = "inbound"
+    OUTBOUND = "outbound"
+    DESK = "desk"
+
+
+class OpenTicket(msgspec.Struct, frozen=True, kw_only=True, tag="open_ticket"):
+    """A new ticket. Its `id` is negative: a handle the other effects of the same decision use; `number` is 0 until drawn."""
+
+    ticket: Ticket
+
+
+class ChangeTicket(msgspec.Struct, frozen=True, kw_only=True, tag="change_ticket"):
+    """The ticket as it was loaded and as it shall be; the difference is the history entry, `before.version` the guard.
+
+    `after.version` is set by apply. `verb` names the act or the rule event that changes it, `actor` who did.
+    """
+
+    before: Ticket
+    after: Ticket
+    verb: str
+    actor: str
+
+
+class AddEntry(msgspec.Struct, frozen=True, kw_only=True, tag="add_entry"):
+    """Words on a ticket. `from_signal` keeps the part's mail with it: attachments, Message-ID for threading, defects."""
+
+    ticket_id: int
+    direction: Direction
+    visibility: Visibility
+    author: str
+    author_name: str = ""
+    verified: bool = False
+    subject: str = ""
+    text: str = ""
+    from_signal: bool = False
+    note: str = ""
+
+
+class LinkTickets(msgspec.Struct, frozen=True, kw_only=True, tag="link_tickets"):
+    """A link between two tickets: `suggested` (this may belong to that), `follows` (after the reopen window), `related`."""
+
+    ticket_id: int
+    other_id: int
+    kind: str
+
+
+class SetTimer(msgspec.Struct, frozen=True, kw_only=True, tag="set_timer"):
+    """Set or move the timer (subject, kind, threshold); setting again replaces `due_at` and raises its generation."""
+
+    subject_kind: str
+    subject_id: int
+    kind: str
+    threshold: int = 0
+    due_at: datetime
+
+
+class ClearTimer(msgspec.Struct, frozen=True, kw_only=True, tag="clear_timer"):
+    """Remove a timer; one that is not there is no error."""
+
+    subject_kind: str
+    subject_id: int
+    kind: str
+    threshold: int = 0
+
+
+class Notify(msgspec.Struct, frozen=True, kw_only=True, tag="notify"):
+    """One notice to one recipient. With `suppressed_because` it is recorded and never sent.
+
+    `facts` are the texts the template may use; number, subject, desk name and addresses are added by apply.
+    """
+
+    ticket_id: int
+    event: Event
+    recipient: Address
+    facts: dict[str, str] = {}
+    in_reply_to: str | None = None
+    references: tuple[str, ...] = ()
+    suppressed_because: str | None = None
+    due_at: datetime | None = None
+
+
+class SpendBudget(msgspec.Struct, frozen=True, kw_only=True, tag="spend_budget"):
+    """Take one from a budget; apply does it as one conditional UPDATE and decides again when nothing is left."""
+
+    key: str
+    window_start: datetime
+    limit: int
+
+
+class KeepSeries(msgspec.Struct, frozen=True, kw_only=True, tag="keep_series"):
+    """The series as it shall be stored; instances name their incident by ticket id or by a handle of this decision."""
+
+    state: SeriesState
+
+
+class MarkUndelivered(
+    msgspec.Struct, frozen=True, kw_only=True, tag="mark_undelivered"
+):
+    """A delivery report came back for this row of the outbox."""
+
+    notification_id: int
+
+
+Effect = (
+    OpenTicket
+    | ChangeTicket
+    | AddEntry
+    | LinkTickets
+    | SetTimer
+    | ClearTimer
+    | Notify
+    | SpendBudget
+    | KeepSeries
+    | MarkUndelivered
+)
+
+
+class NearMiss(msgspec.Struct, frozen=True, kw_only=True):
+    """A rule that failed by one predicate: its key, the predicate, the value it read."""
+
+    rule: str
+    predicate: str
+    value: str
+
+
+class Reasons(msgspec.Struct, frozen=True, kw_only=True):
+    """Why: a code and a sentence, the ruleset, the rules that matched, the values they read, and near misses."""
+
+    code: str
+    sentence: str
+    ruleset_sha256: str = ""
+    rules: tuple[str, ...] = ()
+    values: dict[str, str] = {}
+    near_misses: tuple[NearMiss, ...] = ()
+    trust: int = 0
+
+
+class Decision(msgspec.Struct, frozen=True, kw_only=True):
+    """The outcome of one part with everything that shall happen; `ticket_id` may be a handle of an OpenTicket."""
+
+    outcome: Outcome
+    ticket_id: int | None = None
+    effects: tuple[Effect, ...] = ()
+    reasons: Reasons

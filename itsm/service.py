@@ -1,0 +1,42 @@
+"""The desk as configuration names it: teams, agents and services."""
+
+import msgspec
+
+
+class Team(msgspec.Struct, frozen=True, kw_only=True):
+    """A team: `addresses` are the help desk addresses it answers for, `notify` where its notices go ("" records them only)."""
+
+    key: str
+    name: str
+    addresses: tuple[str, ...] = ()
+    notify: str = ""
+
+
+class Agent(msgspec.Struct, frozen=True, kw_only=True):
+    """A person who works tickets."""
+
+    key: str
+    name: str
+    address: str
+    teams: tuple[str, ...] = ()
+
+
+class Service(msgspec.Struct, frozen=True, kw_only=True):
+    """A service of the catalogue; `tier` 1 is the most critical of 4 and bounds the impact of its alerts."""
+
+    key: str
+    name: str
+    team: str = ""
+    tier: int = 3
+
+
+class Desk(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything the rules and the notifier may know of the desk; `address` is where replies go, `domain` mints Message-IDs."""
+
+    name: str = "Service Desk"
+    address: str = "desk@localhost"
+    domain: str = "localhost"
+    teams: tuple[Team, ...] = ()
+    agents: tuple[Agent, ...] = ()
+    services: tuple[Service, ...] = ()
+    trusted_authserv_ids: tuple[str, ...] = ()
