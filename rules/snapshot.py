@@ -1,0 +1,57 @@
+"""What the rules may know of the world when they judge one part: loaded under the lock, then only values."""
+
+from datetime import datetime
+
+import msgspec
+
+from itsm.series import SeriesState
+from itsm.ticket import Ticket
+
+
+class SeenBefore(msgspec.Struct, frozen=True, kw_only=True):
+    """A mail under the same key: its content, its participants, and the ticket it went to (None: it made none)."""
+
+    content_sha256: bytes
+    participants_sha256: bytes
+    ticket_id: int | None
+    received_at: datetime
+
+
+class Referenced(msgspec.Struct, frozen=True, kw_only=True):
+    """A ticket that the mail's In-Reply-To or References lead to, strongest first.
+
+    `minted_for_sender` tells that we minted the referenced Message-ID for this very From address (its MAC was checked).
+    `participant` tells that the From address stands on the ticket already.
+    """
+
+    message_id: str
+    ticket: Ticket
+    minted_for_sender: bool
+    participant: bool
+
+
+class Returned(msgspec.Struct, frozen=True, kw_only=True):
+    """The notification a delivery report came back for (its VERP token was checked), and its ticket."""
+
+    notification_id: int
+    recipient: str
+    ticket: Ticket
+
+
+class MailSnapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """The world around one mail. `budgets_used` is by (budget key, start of its window); `ours` that its loop mark is ours."""
+
+    seen: tuple[SeenBefore, ...] = ()
+    referenced: tuple[Referenced, ...] = ()
+    by_subject: Ticket | None = None
+    by_subject_participant: bool = False
+    returned: Returned | None = None
+    budgets_used: dict[tuple[str, datetime], int] = {}
+    ours: bool = False
+
+
+class EventSnapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """The world around one monitoring event: its series (with an id even when new) and the incidents of its instances."""
+
+    series: SeriesState
+    tickets: dict[int, Ticket] = {}
