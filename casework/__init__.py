@@ -1,0 +1,1 @@
+"""The one place that loads, judges and applies, in one transaction."""

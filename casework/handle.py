@@ -1,0 +1,195 @@
+"""`handle`: lock, load, decide, apply, in one transaction (design 4). `perform` and `tick` do the same for acts and timers."""
+
+from collections.abc import Sequence
+
+from casework.apply import Applier, flush, participants_hash
+from casework.context import Casework
+from casework.load import (
+    event_snapshot,
+    incidents_of,
+    load,
+    load_tickets,
+    mail_of,
+    mail_snapshot,
+    waits,
+)
+from casework.part import Handled, Part
+from casework.workspace import Workspace
+from itsm.act import Act
+from itsm.decision import Decision, OpenTicket, Reasons
+from itsm.envelope import Outcome
+from itsm.errors import Conflict, Permanent, Refused
+from itsm.lifecycle import Illegal
+from itsm.signal import Malformed, MonitoringEvent, TimerDue
+from itsm.ticket import Ticket
+from rules.acts import decide_act, decide_auto_close
+from rules.authentication import trust_of
+from rules.mail import decide_mail
+from rules.monitoring import EXPIRY, decide_event, decide_expiry
+from rules.snapshot import EventSnapshot
+from store import inbox, series_rows, tickets, timers
+from store.transaction import Tx
+
+
+def handle(tx: Tx, parts: Sequence[Part], casework: Casework) -> list[Handled]:
+    """Judge and apply the parts, in the order given, and record their outcomes; raises Conflict to be tried again.
+
+    Runs inside the caller's transaction. A part that waits for the mail it answers has no outcome yet.
+    """
+    workspace = load(tx, parts, casework)
+    applier = Applier(tx, workspace, casework)
+    handled = [_handle_one(tx, part, workspace, applier, casework) for part in parts]
+    flush(tx, workspace)
+    outcomes = [
+        (each.part.envelope.id, each.part.seq, each.outcome)
+        for each in handled
+        if each.outcome is not None
+    ]
+    inbox.record_outcomes(tx, outcomes)
+    return handled
+
+
+def _handle_one(
+    tx: Tx, part: Part, workspace: Workspace, applier: Applier, casework: Casework
+) -> Handled:
+    signal = part.signal
+    if isinstance(signal, Malformed):
+        reasons = Reasons(
+            code="malformed",
+            sentence=signal.reason,
+            values={"detail": signal.detail} if signal.detail else {},
+        )
+        decision = Decision(outcome=Outcome.QUARANTINED, reasons=reasons)
+        kind = "malformed"
+    elif isinstance(signal, MonitoringEvent):
+        decision = _decide_event(tx, part, signal, workspace, casework)
+        kind = "monitoring_event"
+    else:
+        message = mail_of(part)
+        assert message is not None, "a part is malformed, an event or a mail"
+        if waits(part, message, workspace):
+            return Handled(part=part, outcome=None)
+        decision = decide_mail(
+            signal,
+            part.envelope,
+            mail_snapshot(part, message, workspace, casework),
+            participants_sha256=participants_hash(message),
+            trust=trust_of(message, part.envelope, casework.trust),
+            ruleset=casework.ruleset,
+            desk=casework.desk,
+            now=tx.now,
+        )
+        kind = "delivery_report" if signal is not message else "user_message"
+    ticket_id = applier.apply(decision, part, kind=kind, draw=_draw(tx, decision))
+    return Handled(
+        part=part, outcome=decision.outcome, decision=decision, ticket_id=ticket_id
+    )
+
+
+def _decide_event(
+    tx: Tx, part: Part, event: MonitoringEvent, workspace: Workspace, casework: Casework
+) -> Decision:
+    return decide_event(
+        event,
+        part.envelope,
+        event_snapshot(tx, event, workspace),
+        policy=casework.policy(event.source),
+        ruleset=casework.ruleset,
+        desk=casework.desk,
+        now=tx.now,
+    )
+
+
+def _draw(tx: Tx, decision: Decision) -> list[int]:
+    """Numbers for the tickets a decision opens, the lowest to be popped first."""
+    count = sum(isinstance(effect, OpenTicket) for effect in decision.effects)
+    return list(reversed(tickets.draw_numbers(tx, count))) if count else []
+
+
+def perform(tx: Tx, act: Act, casework: Casework) -> Ticket:
+    """Do one act for an interactive door; raises Refused with the legal acts, Permanent (404) or Conflict."""
+    found = tickets.by_numbers(tx, [act.ticket_number]).get(act.ticket_number)
+    if found is None:
+        raise Permanent(f"there is no ticket number {act.ticket_number}", status=404)
+    if act.expected_version is not None and act.expected_version != found.version:
+        raise Conflict(
+            f"the ticket is at version {found.version}, not {act.expected_version}: somebody changed it first"
+        )
+    decision = decide_act(
+        act, found, ruleset=casework.ruleset, desk=casework.desk, now=tx.now
+    )
+    if isinstance(decision, Illegal):
+        raise Refused(
+            decision.reason, legal=tuple(verb.value for verb in decision.legal_acts)
+        )
+    workspace = Workspace(tx.now)
+    workspace.tickets[found.id] = found
+    workspace.numbers[found.number] = found.id
+    Applier(tx, workspace, casework).apply(decision, None, kind="act", draw=[])
+    flush(tx, workspace)
+    return workspace.tickets[found.id]
+
+
+def tick(tx: Tx, casework: Casework, *, limit: int) -> int:
+    """Handle timers that are due, earliest first; returns how many. Runs in the caller's transaction."""
+    due = timers.due(tx, limit)
+    if not due:
+        return 0
+    workspace = Workspace(tx.now)
+    workspace.tickets |= tickets.by_ids(
+        tx, [each.subject_id for each in due if each.subject_kind == "ticket"]
+    )
+    rows = series_rows.by_ids(
+        tx, [each.subject_id for each in due if each.subject_kind == "series"]
+    )
+    workspace.series |= {
+        (row.state.source, row.state.series_key): row for row in rows.values()
+    }
+    load_tickets(tx, workspace, incidents_of(row.state for row in rows.values()))
+    keys = [
+        (each.subject_kind, each.subject_id, each.kind, each.threshold) for each in due
+    ]
+    generations = timers.generations(tx, keys)
+    applier = Applier(tx, workspace, casework)
+    for timer, key in zip(due, keys, strict=True):
+        decision = _decide_timer(timer, generations.get(key), workspace, rows, casework)
+        workspace.timers.setdefault(
+            key, None
+        )  # it is done, unless the decision sets it again
+        applier.apply(decision, None, kind="timer_due", draw=_draw(tx, decision))
+    flush(tx, workspace)
+    return len(due)
+
+
+def _decide_timer(
+    timer: TimerDue,
+    generation: int | None,
+    workspace: Workspace,
+    rows: dict[int, series_rows.SeriesRow],
+    casework: Casework,
+) -> Decision:
+    if timer.kind != EXPIRY:
+        return decide_auto_close(
+            timer, workspace.tickets.get(timer.subject_id), generation, workspace.now
+        )
+    row = rows.get(timer.subject_id)
+    snapshot = None
+    if row is not None:
+        state = workspace.series[(row.state.source, row.state.series_key)].state
+        ids = {each.ticket_id for each in state.instances if each.ticket_id is not None}
+        known = {
+            ticket_id: workspace.tickets[ticket_id]
+            for ticket_id in ids
+            if ticket_id in workspace.tickets
+        }
+        snapshot = EventSnapshot(series=state, tickets=known)
+    policy = casework.policy(row.state.source if row else "")
+    return decide_expiry(
+        timer,
+        snapshot,
+        generation,
+        policy=policy,
+        ruleset=casework.ruleset,
+        desk=casework.desk,
+        now=workspace.now,
+    )

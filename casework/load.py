@@ -1,0 +1,262 @@
+"""Loads the snapshot of a batch in a fixed number of queries, and gives each part its view of it (design 4)."""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import timedelta
+
+from casework.context import Casework
+from casework.part import Part
+from casework.workspace import Workspace
+from itsm.address import canonical, local_part_of
+from itsm.envelope import Envelope
+from itsm.series import SeriesState
+from itsm.signal import DeliveryReport, MonitoringEvent, UserMessage
+from itsm.ticket import parse_number
+from itsm.token import VERP_PREFIX, is_our_mark, matches_recipient, read_message_id, read_verp
+from rules.answer import budget_keys
+from rules.snapshot import EventSnapshot, MailSnapshot, Referenced, Returned, SeenBefore
+from store import budgets, entries, series_rows, threads, tickets
+from store.transaction import Tx
+
+MAX_REFERENCES = 30  # In-Reply-To and the newest References; the root stays among them
+REPLY_WAIT = timedelta(seconds=30)
+_NUMBER_IN_SUBJECT = re.compile(r"\b(?:INC|REQ|PRB|CHG)-(\d{1,13})\b", re.IGNORECASE)
+
+
+def mail_of(part: Part) -> UserMessage | None:
+    """The mail of a part, when it is one."""
+    if isinstance(part.signal, DeliveryReport):
+        return part.signal.message
+    return part.signal if isinstance(part.signal, UserMessage) else None
+
+
+def referenced_ids(message: UserMessage) -> tuple[str, ...]:
+    """The Message-IDs a mail points at, strongest first: In-Reply-To, then References newest to oldest (RFC 5322 3.6.4)."""
+    ordered = dict.fromkeys((*message.in_reply_to, *reversed(message.references)))
+    ids = tuple(ordered)
+    return ids if len(ids) <= MAX_REFERENCES else (*ids[: MAX_REFERENCES - 1], ids[-1])
+
+
+def number_in_subject(message: UserMessage) -> int | None:
+    """The last ticket number in the subject; only a hint (design 6)."""
+    found = _NUMBER_IN_SUBJECT.findall(message.subject[:500])
+    return parse_number(found[-1]) if found else None
+
+
+def sameness_key(message: UserMessage) -> bytes:
+    """The key a mail is compared with others under."""
+    return (
+        threads.key_of(message.message_id)
+        if message.message_id
+        else threads.fallback_key_of(message.fallback_sha256)
+    )
+
+
+def verp_of(envelope: Envelope, keys: Sequence[tuple[int, bytes]]) -> int | None:
+    """The row of the outbox that a bounce's recipient address names by our token."""
+    for path in envelope.forward_paths:
+        local = local_part_of(path)
+        if local.startswith(VERP_PREFIX):
+            found = read_verp(keys, local.removeprefix(VERP_PREFIX))
+            if found is not None:
+                return found
+    return None
+
+
+def load(tx: Tx, parts: Sequence[Part], casework: Casework) -> Workspace:
+    """Everything the parts' decisions may read, in statements whose number does not depend on how many there are."""
+    workspace = Workspace(tx.now)
+    mails = [
+        (part, message) for part in parts if (message := mail_of(part)) is not None
+    ]
+    if mails:
+        _load_mails(tx, workspace, mails, casework)
+    events = [part.signal for part in parts if isinstance(part.signal, MonitoringEvent)]
+    if events:
+        workspace.series = series_rows.by_keys(
+            tx, {(event.source, event.series_key) for event in events}
+        )
+        load_tickets(
+            tx, workspace, incidents_of(row.state for row in workspace.series.values())
+        )
+    return workspace
+
+
+def incidents_of(states: Iterable[SeriesState]) -> Iterator[int]:
+    """The tickets that the instances of these series belong to."""
+    for state in states:
+        for instance in state.instances:
+            if instance.ticket_id is not None:
+                yield instance.ticket_id
+
+
+def load_tickets(tx: Tx, workspace: Workspace, ids: Iterable[int]) -> None:
+    """Load tickets into the workspace."""
+    workspace.tickets |= tickets.by_ids(tx, ids)
+    workspace.numbers |= {
+        ticket.number: ticket.id for ticket in workspace.tickets.values()
+    }
+
+
+def _load_mails(
+    tx: Tx,
+    workspace: Workspace,
+    mails: list[tuple[Part, UserMessage]],
+    casework: Casework,
+) -> None:
+    referenced = {
+        threads.key_of(each) for _, message in mails for each in referenced_ids(message)
+    }
+    own = {sameness_key(message) for _, message in mails}
+    workspace.seen.update(threads.seen_before(tx, referenced | own))
+    workspace.sent = threads.sent_before(tx, referenced) if referenced else {}
+    returned = [
+        found
+        for part, _ in mails
+        if (found := verp_of(part.envelope, casework.keys)) is not None
+    ]
+    workspace.sent_by_id = threads.sent_by_ids(tx, returned) if returned else {}
+    missing = referenced - workspace.seen.keys() - workspace.sent.keys()
+    workspace.pending = threads.pending_in_inbox(tx, missing) if missing else set()
+    numbers = {
+        number
+        for _, message in mails
+        if (number := number_in_subject(message)) is not None
+    }
+    by_number = tickets.by_numbers(tx, numbers) if numbers else {}
+    workspace.tickets |= {ticket.id: ticket for ticket in by_number.values()}
+    ids = {
+        seen.ticket_id
+        for rows in workspace.seen.values()
+        for seen in rows
+        if seen.ticket_id is not None
+    }
+    ids |= {
+        sent.ticket_id
+        for sent in (*workspace.sent.values(), *workspace.sent_by_id.values())
+    }
+    load_tickets(tx, workspace, ids - workspace.tickets.keys())
+    workspace.numbers |= {number: ticket.id for number, ticket in by_number.items()}
+    workspace.participants = (
+        entries.participants(tx, workspace.tickets) if workspace.tickets else {}
+    )
+    senders = {
+        canonical(message.sender.address) for _, message in mails if message.sender
+    }
+    wanted = [
+        key
+        for sender in senders
+        for key in budget_keys(sender, casework.ruleset.settings, tx.now)
+    ]
+    workspace.budgets = budgets.used(
+        tx, ((key.key, key.window_start) for key in wanted)
+    )
+
+
+def waits(part: Part, message: UserMessage, workspace: Workspace) -> bool:
+    """Whether a reply must wait: what it references is accepted but not triaged yet, and it is younger than 30 s."""
+    if workspace.now - part.envelope.received_at >= REPLY_WAIT:
+        return False
+    return any(
+        threads.key_of(each) in workspace.pending for each in referenced_ids(message)
+    )
+
+
+def mail_snapshot(
+    part: Part, message: UserMessage, workspace: Workspace, casework: Casework
+) -> MailSnapshot:
+    """What the rules may know about one mail."""
+    sender = canonical(message.sender.address) if message.sender else ""
+    number = number_in_subject(message)
+    by_subject = (
+        workspace.tickets.get(workspace.numbers.get(number, 0))
+        if number is not None
+        else None
+    )
+    token = verp_of(part.envelope, casework.keys)
+    sent = workspace.sent_by_id.get(token) if token is not None else None
+    returned = workspace.tickets.get(sent.ticket_id) if sent else None
+    return MailSnapshot(
+        seen=tuple(
+            SeenBefore(
+                content_sha256=seen.content_sha256,
+                participants_sha256=seen.participants_sha256,
+                ticket_id=seen.ticket_id,
+                received_at=seen.received_at,
+            )
+            for seen in workspace.seen.get(sameness_key(message), ())
+            if seen.inbox_id != part.envelope.id
+        ),
+        referenced=tuple(_referenced(message, sender, workspace, casework)),
+        by_subject=by_subject,
+        by_subject_participant=by_subject is not None
+        and _participates(sender, by_subject.id, workspace),
+        returned=Returned(
+            notification_id=sent.outbox_id, recipient=sent.recipient, ticket=returned
+        )
+        if sent and returned
+        else None,
+        budgets_used=workspace.budgets,
+        ours=message.sent_by_us is not None
+        and is_our_mark(casework.keys, message.sent_by_us),
+    )
+
+
+def _participates(sender: str, ticket_id: int, workspace: Workspace) -> bool:
+    ticket = workspace.tickets[ticket_id]
+    return bool(sender) and (
+        sender == ticket.requester
+        or sender in workspace.participants.get(ticket_id, ())
+    )
+
+
+def _referenced(
+    message: UserMessage, sender: str, workspace: Workspace, casework: Casework
+) -> Iterator[Referenced]:
+    """The tickets behind the references. One that has our form but not our MAC leads nowhere."""
+    for message_id in referenced_ids(message):
+        key = threads.key_of(message_id)
+        sent = workspace.sent.get(key)
+        if sent is not None and sent.ticket_id in workspace.tickets:
+            minted = read_message_id(casework.keys, message_id) == sent.outbox_id
+            yield Referenced(
+                message_id=message_id,
+                ticket=workspace.tickets[sent.ticket_id],
+                minted_for_sender=minted
+                and matches_recipient(casework.keys, message_id, sender),
+                participant=_participates(sender, sent.ticket_id, workspace),
+            )
+            continue
+        for seen in workspace.seen.get(key, ()):
+            if seen.ticket_id is not None and seen.ticket_id in workspace.tickets:
+                yield Referenced(
+                    message_id=message_id,
+                    ticket=workspace.tickets[seen.ticket_id],
+                    minted_for_sender=False,
+                    participant=_participates(sender, seen.ticket_id, workspace),
+                )
+
+
+def event_snapshot(
+    tx: Tx, event: MonitoringEvent, workspace: Workspace
+) -> EventSnapshot:
+    """What the rules may know about one monitoring event; a series nobody knew gets its id here."""
+    row = workspace.series.get((event.source, event.series_key))
+    state = (
+        row.state
+        if row
+        else SeriesState(
+            id=tx.new_id(), source=event.source, series_key=event.series_key
+        )
+    )
+    ids = {
+        instance.ticket_id
+        for instance in state.instances
+        if instance.ticket_id is not None
+    }
+    found = {
+        ticket_id: workspace.tickets[ticket_id]
+        for ticket_id in ids
+        if ticket_id in workspace.tickets
+    }
+    return EventSnapshot(series=state, tickets=found)

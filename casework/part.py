@@ -1,0 +1,24 @@
+"""One part of an envelope on its way through casework."""
+
+import msgspec
+
+from itsm.decision import Decision
+from itsm.envelope import Envelope, Outcome
+from itsm.signal import DeliveryReport, Malformed, MonitoringEvent, UserMessage
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """A parsed part with its envelope and its place in it. A Malformed part is quarantined alone."""
+
+    envelope: Envelope
+    seq: int
+    signal: UserMessage | DeliveryReport | MonitoringEvent | Malformed
+
+
+class Handled(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a part; `decision` is None when it waits (then `outcome` is None too) or was malformed."""
+
+    part: Part
+    outcome: Outcome | None
+    decision: Decision | None = None
+    ticket_id: int | None = None

@@ -1,0 +1,48 @@
+"""Atomic budgets: how many automatic mails went to whom in a window. Absence of budget is a conditional UPDATE, never a read."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from sqlalchemy import select, text
+
+from itsm.errors import Conflict
+from store.chunking import in_lists
+from store.instants import from_column, to_column
+from store.schema import budget
+from store.transaction import Tx
+
+Key = tuple[str, datetime]  # the budget and the start of its window
+
+_SPEND = text(
+    "INSERT INTO budget (desk_id, key, window_start, used) SELECT :desk_id, :key, :window_start, :amount WHERE :amount <= :most "
+    "ON CONFLICT (desk_id, key, window_start) DO UPDATE SET used = budget.used + excluded.used WHERE budget.used + excluded.used <= :most"
+)
+
+
+def used(tx: Tx, keys: Iterable[Key]) -> dict[Key, int]:
+    """What was taken from each budget in its window; budgets nobody touched are left out."""
+    wanted = set(keys)
+    found: dict[Key, int] = {}
+    for some in in_lists(sorted({name for name, _ in wanted})):
+        query = select(budget.c.key, budget.c.window_start, budget.c.used).where(
+            budget.c.desk_id == tx.desk_id, budget.c.key.in_(some)
+        )
+        for row in tx.connection.execute(query):
+            key = (row.key, from_column(row.window_start))
+            if key in wanted:
+                found[key] = row.used
+    return found
+
+
+def spend(tx: Tx, amounts: Mapping[Key, tuple[int, int]]) -> None:
+    """Take (amount, limit) from each budget; raises Conflict when one has not enough left, so the caller decides again."""
+    for (key, window_start), (amount, most) in sorted(amounts.items()):
+        values = {
+            "desk_id": tx.desk_id,
+            "key": key,
+            "window_start": to_column(window_start),
+            "amount": amount,
+            "most": most,
+        }
+        if tx.connection.execute(_SPEND, values).rowcount != 1:
+            raise Conflict("a budget was used up by somebody else at the same time")

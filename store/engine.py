@@ -1,0 +1,60 @@
+"""Opens SQLite as a durable store and refuses to go on when it is not (ADR-0003)."""
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.pool import QueuePool
+
+from itsm.errors import Permanent
+
+REQUIRED = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}  # synchronous 2 is FULL: NORMAL loses acknowledged rows
+PRAGMAS = (
+    "journal_mode = WAL",
+    "synchronous = FULL",
+    "foreign_keys = ON",
+    "temp_store = MEMORY",
+    "wal_autocheckpoint = 2000",
+)
+READERS = 4  # connections kept open for reading
+MORE_READERS = 4  # and those opened under load
+POOL_WAIT_SECONDS = 5
+
+
+def open_engine(file: Path, *, busy_timeout_seconds: int, read_only: bool = False) -> Engine:
+    """An engine on the file with every pragma set on every connection and checked once; raises Permanent.
+
+    A writing engine has room for one connection more than the writer's: the lease of the process.
+    """
+    engine = create_engine(
+        f"sqlite:///{file}",
+        poolclass=QueuePool,
+        pool_size=READERS if read_only else 1,
+        max_overflow=MORE_READERS if read_only else 1,
+        pool_timeout=POOL_WAIT_SECONDS,
+        connect_args={"isolation_level": None, "timeout": busy_timeout_seconds, "check_same_thread": False},
+        isolation_level="AUTOCOMMIT",
+    )
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: sqlite3.Connection, _record: Any) -> None:
+        for pragma in PRAGMAS:
+            connection.execute(f"PRAGMA {pragma}")
+        if read_only:
+            connection.execute("PRAGMA query_only = ON")
+
+    try:
+        _assert_durable(engine, file)
+    except BaseException:
+        engine.dispose()
+        raise
+    return engine
+
+
+def _assert_durable(engine: Engine, file: Path) -> None:
+    with engine.connect() as connection:
+        for name, wanted in REQUIRED.items():
+            found = connection.exec_driver_sql(f"PRAGMA {name}").scalar()
+            if found != wanted:
+                raise Permanent(f"SQLite at {file} has {name} = {found}, triaged needs {wanted}; is the file on a network share?")

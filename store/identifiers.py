@@ -1,0 +1,35 @@
+"""Issues identifiers: never twice, never below the last, even when the clock steps back (design 5)."""
+
+import threading
+from collections.abc import Callable
+from datetime import datetime
+
+from itsm.identifier import EPOCH_MILLISECONDS, MAX_COUNTER, compose, milliseconds_of
+
+
+def lowest_at(instant: datetime) -> int:
+    """What every identifier issued at the instant or later is at least; a bound for scans, as good as the clock was."""
+    return compose(max(int(instant.timestamp() * 1000), EPOCH_MILLISECONDS), 0, 0)
+
+
+class Issuer:
+    """Identifiers of one node; safe to call from any thread."""
+
+    def __init__(self, node: int, clock: Callable[[], datetime], last: int) -> None:
+        """`last` is the highest identifier ever seen; what is issued lies above it in time."""
+        self._node, self._clock = node, clock
+        self._milliseconds = milliseconds_of(last) + 1
+        self._counter = 0
+        self._lock = threading.Lock()
+
+    def __call__(self) -> int:
+        """The next identifier. When a millisecond has no counter left the next one is borrowed."""
+        with self._lock:
+            now = int(self._clock().timestamp() * 1000)
+            if now > self._milliseconds:
+                self._milliseconds, self._counter = now, 0
+            elif self._counter == MAX_COUNTER:
+                self._milliseconds, self._counter = self._milliseconds + 1, 0
+            else:
+                self._counter += 1
+            return compose(self._milliseconds, self._node, self._counter)

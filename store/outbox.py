@@ -1,0 +1,408 @@
+"""The durable outbox: one row is one recipient and one Message-ID; what was rendered once is sent again byte for byte (P3)."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+from sqlalchemy import Row, Update, and_, exists, func, insert, or_, select, update
+
+from itsm.notification import DeliveryState, Event, Notification
+from store.chunking import in_lists
+from store.instants import from_column, from_column_or_none, to_column
+from store.schema import CHUNK_BYTES, outbox, outbox_raw
+from store.threads import key_of
+from store.transaction import Tx
+
+CLAIM_LEASE = timedelta(minutes=5)  # a claim that never came to sending is free again after this
+ORDER_WINDOW = timedelta(
+    minutes=15
+)  # an earlier mail that is due later than this does not hold up the next
+
+
+class ClaimedNotification(msgspec.Struct, frozen=True, kw_only=True):
+    """A notification taken for sending; `fence` guards every later word about it, `rendered` tells that its bytes are stored."""
+
+    notification: Notification
+    fence: int
+    reverse_path: str | None
+    rendered: bool
+
+
+class OutboxRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of the outbox as `queue show` and the API show it."""
+
+    notification: Notification
+    sent_at: datetime | None
+    relay_reply: str | None
+    last_error: str | None
+    bounced_at: datetime | None
+
+
+def enqueue(tx: Tx, notifications: Sequence[Notification]) -> None:
+    """Insert rows, those that must not be sent with their reason."""
+    rows = [
+        {
+            "desk_id": tx.desk_id,
+            "id": each.id,
+            "ticket_id": each.ticket_id,
+            "ticket_number": each.ticket_number,
+            "event": each.event.value,
+            "state": each.state.value,
+            "recipient": each.recipient,
+            "recipient_name": each.recipient_name,
+            "message_id": each.message_id,
+            "message_id_sha256": key_of(each.message_id),
+            "in_reply_to": each.in_reply_to,
+            "reference_ids": msgspec.json.encode(each.references).decode(),
+            "facts": msgspec.json.encode(each.facts).decode(),
+            "suppressed_because": each.suppressed_because,
+            "created_at": to_column(each.created_at),
+            "due_at": to_column(each.due_at),
+        }
+        for each in notifications
+    ]
+    if rows:
+        tx.connection.execute(insert(outbox), rows)
+
+
+def _notification(row: Row[Any]) -> Notification:
+    return Notification(
+        id=row.id,
+        ticket_id=row.ticket_id,
+        ticket_number=row.ticket_number,
+        event=Event(row.event),
+        recipient=row.recipient,
+        recipient_name=row.recipient_name,
+        message_id=row.message_id,
+        in_reply_to=row.in_reply_to,
+        references=msgspec.json.decode(row.reference_ids, type=tuple[str, ...]),
+        facts=msgspec.json.decode(row.facts, type=dict[str, str]),
+        created_at=from_column(row.created_at),
+        due_at=from_column(row.due_at),
+        state=DeliveryState(row.state),
+        attempts=row.attempts,
+        suppressed_because=row.suppressed_because,
+    )
+
+
+def claim(tx: Tx, *, process_id: int, limit: int) -> list[ClaimedNotification]:
+    """Take due rows, oldest first; in order per ticket and recipient: a row waits for the unsettled one before it."""
+    now, earlier = to_column(tx.now), outbox.alias("earlier")
+    blocked = exists(
+        select(earlier.c.id).where(
+            earlier.c.desk_id == outbox.c.desk_id,
+            earlier.c.ticket_id == outbox.c.ticket_id,
+            earlier.c.recipient == outbox.c.recipient,
+            earlier.c.id < outbox.c.id,
+            earlier.c.state.in_(
+                (DeliveryState.QUEUED.value, DeliveryState.SENDING.value)
+            ),
+            earlier.c.due_at <= to_column(tx.now + ORDER_WINDOW),
+        )
+    )
+    free = and_(
+        outbox.c.state == DeliveryState.QUEUED.value,
+        outbox.c.due_at <= now,
+        outbox.c.claimed_by.is_(None),
+        ~blocked,
+    )
+    query = (
+        select(outbox)
+        .where(outbox.c.desk_id == tx.desk_id, free)
+        .order_by(outbox.c.due_at, outbox.c.id)
+        .limit(limit)
+    )
+    rows = tx.connection.execute(query).all()
+    for some in in_lists([row.id for row in rows]):
+        taken = update(outbox).where(
+            outbox.c.desk_id == tx.desk_id, outbox.c.id.in_(some)
+        )
+        tx.connection.execute(
+            taken.values(claimed_by=process_id, fence=outbox.c.fence + 1)
+        )
+    return [
+        ClaimedNotification(
+            notification=_notification(row),
+            fence=row.fence + 1,
+            reverse_path=row.reverse_path,
+            rendered=row.reverse_path is not None,
+        )
+        for row in rows
+    ]
+
+
+def _fenced(tx: Tx, outbox_id: int, fence: int) -> Update:
+    return update(outbox).where(
+        outbox.c.desk_id == tx.desk_id,
+        outbox.c.id == outbox_id,
+        outbox.c.fence == fence,
+    )
+
+
+def store_rendered(tx: Tx, rendered: Iterable[tuple[int, int, str, bytes]]) -> set[int]:
+    """Keep (row, fence, reverse-path, bytes) before the first attempt; returns the rows that were still ours."""
+    kept: set[int] = set()
+    for outbox_id, fence, reverse_path, body in rendered:
+        first = (
+            _fenced(tx, outbox_id, fence)
+            .where(outbox.c.reverse_path.is_(None))
+            .values(reverse_path=reverse_path)
+        )
+        if tx.connection.execute(first).rowcount != 1:
+            continue
+        chunks = [
+            {
+                "desk_id": tx.desk_id,
+                "outbox_id": outbox_id,
+                "seq": seq,
+                "chunk": body[at : at + CHUNK_BYTES],
+            }
+            for seq, at in enumerate(range(0, len(body), CHUNK_BYTES))
+        ]
+        tx.connection.execute(insert(outbox_raw), chunks)
+        kept.add(outbox_id)
+    return kept
+
+
+def rendered_bytes(tx: Tx, ids: Iterable[int]) -> dict[int, bytes]:
+    """The stored bytes of rows that were rendered."""
+    chunks: dict[int, list[bytes]] = {}
+    for some in in_lists(sorted(set(ids))):
+        query = select(outbox_raw).where(
+            outbox_raw.c.desk_id == tx.desk_id, outbox_raw.c.outbox_id.in_(some)
+        )
+        for row in tx.connection.execute(
+            query.order_by(outbox_raw.c.outbox_id, outbox_raw.c.seq)
+        ):
+            chunks.setdefault(row.outbox_id, []).append(row.chunk)
+    return {outbox_id: b"".join(parts) for outbox_id, parts in chunks.items()}
+
+
+def mark_sending(
+    tx: Tx, claimed: Iterable[tuple[int, int]], *, lease: timedelta
+) -> set[int]:
+    """Record, in a commit before MAIL FROM, that rows (id, fence) are being sent; returns those that were still ours."""
+    values = {
+        "state": DeliveryState.SENDING.value,
+        "sending_at": to_column(tx.now),
+        "lease_until": to_column(tx.now + lease),
+    }
+    return {
+        row
+        for row, fence in claimed
+        if tx.connection.execute(_fenced(tx, row, fence).values(**values)).rowcount == 1
+    }
+
+
+def record_sent(tx: Tx, outbox_id: int, fence: int, reply: str) -> bool:
+    """The relay took it; False when the row was no longer ours to speak of."""
+    values = {
+        "state": DeliveryState.SENT.value,
+        "sent_at": to_column(tx.now),
+        "relay_reply": reply[:500],
+        "claimed_by": None,
+    }
+    done = _fenced(tx, outbox_id, fence).values(
+        **values, lease_until=None, attempts=outbox.c.attempts + 1, last_error=None
+    )
+    return tx.connection.execute(done).rowcount == 1
+
+
+def record_retry(
+    tx: Tx,
+    outbox_id: int,
+    fence: int,
+    *,
+    due_at: datetime,
+    error: str,
+    counted: bool = True,
+) -> bool:
+    """Try again later; an attempt that never reached the relay's answer for this mail need not be counted."""
+    values = {
+        "state": DeliveryState.QUEUED.value,
+        "due_at": to_column(due_at),
+        "last_error": error[:500],
+        "claimed_by": None,
+    }
+    later = _fenced(tx, outbox_id, fence).values(
+        **values, lease_until=None, attempts=outbox.c.attempts + (1 if counted else 0)
+    )
+    return tx.connection.execute(later).rowcount == 1
+
+
+def record_dead(tx: Tx, outbox_id: int, fence: int, error: str) -> bool:
+    """Give up: the relay refused it for good, or its days are over."""
+    values = {
+        "state": DeliveryState.DEAD.value,
+        "last_error": error[:500],
+        "claimed_by": None,
+        "lease_until": None,
+    }
+    return (
+        tx.connection.execute(
+            _fenced(tx, outbox_id, fence).values(
+                **values, attempts=outbox.c.attempts + 1
+            )
+        ).rowcount
+        == 1
+    )
+
+
+def release_all(tx: Tx) -> int:
+    """Give back claims that had not begun to send: at start of the one daemon of this data directory."""
+    free = update(outbox).where(
+        outbox.c.desk_id == tx.desk_id,
+        outbox.c.state == DeliveryState.QUEUED.value,
+        outbox.c.claimed_by.is_not(None),
+    )
+    return tx.connection.execute(free.values(claimed_by=None)).rowcount
+
+
+def release_expired(tx: Tx) -> int:
+    """Rows whose sender was never heard of again are queued once more, same bytes: the one case of a second copy (P3)."""
+    late = update(outbox).where(
+        outbox.c.desk_id == tx.desk_id,
+        outbox.c.state == DeliveryState.SENDING.value,
+        outbox.c.lease_until < to_column(tx.now),
+    )
+    values = {
+        "state": DeliveryState.QUEUED.value,
+        "claimed_by": None,
+        "lease_until": None,
+        "fence": outbox.c.fence + 1,
+    }
+    return tx.connection.execute(
+        late.values(**values, last_error="the sender was not heard of again")
+    ).rowcount
+
+
+def mark_bounced(tx: Tx, ids: Sequence[int]) -> None:
+    """A delivery report came back for these rows."""
+    for some in in_lists(ids):
+        back = update(outbox).where(
+            outbox.c.desk_id == tx.desk_id, outbox.c.id.in_(some)
+        )
+        tx.connection.execute(back.values(bounced_at=to_column(tx.now)))
+
+
+def _row(row: Row[Any]) -> OutboxRow:
+    return OutboxRow(
+        notification=_notification(row),
+        sent_at=from_column_or_none(row.sent_at),
+        relay_reply=row.relay_reply,
+        last_error=row.last_error,
+        bounced_at=from_column_or_none(row.bounced_at),
+    )
+
+
+def find(tx: Tx, outbox_id: int) -> OutboxRow | None:
+    """One row, or None."""
+    row = tx.connection.execute(
+        select(outbox).where(outbox.c.desk_id == tx.desk_id, outbox.c.id == outbox_id)
+    ).one_or_none()
+    return _row(row) if row else None
+
+
+def listed(
+    tx: Tx, *, state: str | None = None, ticket_id: int | None = None, limit: int = 50
+) -> list[OutboxRow]:
+    """The newest rows, of one state or one ticket."""
+    query = select(outbox).where(outbox.c.desk_id == tx.desk_id)
+    if state is not None:
+        query = query.where(outbox.c.state == state)
+    if ticket_id is not None:
+        query = query.where(outbox.c.ticket_id == ticket_id)
+    return [
+        _row(row)
+        for row in tx.connection.execute(
+            query.order_by(outbox.c.id.desc()).limit(limit)
+        )
+    ]
+
+
+_STOPPED = (DeliveryState.DEAD.value, DeliveryState.HELD.value)
+
+
+def retry(tx: Tx, outbox_id: int) -> bool:
+    """Queue a dead or held row again, now; False when it is neither."""
+    here = update(outbox).where(
+        outbox.c.desk_id == tx.desk_id, outbox.c.id == outbox_id
+    )
+    stopped = or_(
+        outbox.c.state.in_(_STOPPED), outbox.c.state == DeliveryState.QUEUED.value
+    )
+    values = {
+        "state": DeliveryState.QUEUED.value,
+        "due_at": to_column(tx.now),
+        "claimed_by": None,
+    }
+    return (
+        tx.connection.execute(
+            here.where(stopped, outbox.c.claimed_by.is_(None)).values(**values)
+        ).rowcount
+        == 1
+    )
+
+
+def hold(tx: Tx, outbox_id: int) -> bool:
+    """Keep a queued row from being sent until somebody retries it; False when it is not queued."""
+    here = update(outbox).where(
+        outbox.c.desk_id == tx.desk_id,
+        outbox.c.id == outbox_id,
+        outbox.c.state == DeliveryState.QUEUED.value,
+    )
+    return (
+        tx.connection.execute(
+            here.where(outbox.c.claimed_by.is_(None)).values(
+                state=DeliveryState.HELD.value
+            )
+        ).rowcount
+        == 1
+    )
+
+
+def drop(tx: Tx, outbox_id: int, reason: str) -> bool:
+    """Never send a row that waits, is held or dead; False when it is none of these."""
+    here = update(outbox).where(
+        outbox.c.desk_id == tx.desk_id,
+        outbox.c.id == outbox_id,
+        outbox.c.claimed_by.is_(None),
+    )
+    waiting = outbox.c.state.in_((*_STOPPED, DeliveryState.QUEUED.value))
+    return (
+        tx.connection.execute(
+            here.where(waiting).values(
+                state=DeliveryState.SUPPRESSED.value, suppressed_because=reason[:500]
+            )
+        ).rowcount
+        == 1
+    )
+
+
+def counts(tx: Tx) -> dict[str, int]:
+    """Rows by state."""
+    query = (
+        select(outbox.c.state, func.count())
+        .where(outbox.c.desk_id == tx.desk_id)
+        .group_by(outbox.c.state)
+    )
+    return {state: count for state, count in tx.connection.execute(query)}
+
+
+def next_due(tx: Tx) -> datetime | None:
+    """When the next queued row is due, or None."""
+    query = select(func.min(outbox.c.due_at)).where(
+        outbox.c.desk_id == tx.desk_id,
+        outbox.c.state == DeliveryState.QUEUED.value,
+        outbox.c.claimed_by.is_(None),
+    )
+    return from_column_or_none(tx.connection.execute(query).scalar())
+
+
+def oldest_queued(tx: Tx) -> datetime | None:
+    """When the oldest row that still waits was made, or None."""
+    query = select(func.min(outbox.c.created_at)).where(
+        outbox.c.desk_id == tx.desk_id, outbox.c.state == DeliveryState.QUEUED.value
+    )
+    return from_column_or_none(tx.connection.execute(query).scalar())

@@ -1,0 +1,158 @@
+"""Rows of monitoring series: their instances and resolves are read back whole, never searched."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from sqlalchemy import Row, bindparam, insert, select, update
+
+from itsm.errors import Conflict
+from itsm.series import Instance, SeriesState
+from store.chunking import in_lists
+from store.instants import from_column, to_column
+from store.schema import series
+from store.transaction import Tx
+
+
+class SeriesRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A series as stored; `version` guards the write, `open` and `ticket_id` are what lists show."""
+
+    state: SeriesState
+    open: bool
+    ticket_id: int | None
+    version: int
+
+
+class _Body(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    instances: tuple[Instance, ...]
+    resolves: tuple[datetime, ...]
+
+
+_decode = msgspec.msgpack.Decoder(_Body).decode
+_encode = msgspec.msgpack.Encoder().encode
+
+
+def key_of(series_key: str) -> bytes:
+    """The key a series is found by within its source."""
+    return hashlib.sha256(series_key.encode("utf-8", "surrogatepass")).digest()
+
+
+def _read(row: Row[Any]) -> SeriesRow:
+    body = _decode(row.state)
+    state = SeriesState(
+        id=row.id,
+        source=row.source,
+        series_key=row.series_key,
+        title=row.title,
+        instances=body.instances,
+        resolves=body.resolves,
+        content_sha256=row.content_sha256,
+        event_count=row.event_count,
+        last_seen_at=from_column(row.last_seen_at),
+    )
+    return SeriesRow(
+        state=state, open=row.open, ticket_id=row.ticket_id, version=row.version
+    )
+
+
+def by_keys(
+    tx: Tx, keys: Iterable[tuple[str, str]]
+) -> dict[tuple[str, str], SeriesRow]:
+    """Series by (source, series key); missing ones are left out. One statement per 500 keys of a source."""
+    by_source: dict[str, set[bytes]] = {}
+    for source, series_key in keys:
+        by_source.setdefault(source, set()).add(key_of(series_key))
+    found: dict[tuple[str, str], SeriesRow] = {}
+    for source, digests in sorted(by_source.items()):
+        for some in in_lists(sorted(digests)):
+            query = select(series).where(
+                series.c.desk_id == tx.desk_id,
+                series.c.source == source,
+                series.c.key_sha256.in_(some),
+            )
+            found |= {
+                (row.source, row.series_key): _read(row)
+                for row in tx.connection.execute(query)
+            }
+    return found
+
+
+def by_ids(tx: Tx, ids: Iterable[int]) -> dict[int, SeriesRow]:
+    """Series by id; missing ones are left out."""
+    found: dict[int, SeriesRow] = {}
+    for some in in_lists(sorted(set(ids))):
+        query = select(series).where(
+            series.c.desk_id == tx.desk_id, series.c.id.in_(some)
+        )
+        found |= {row.id: _read(row) for row in tx.connection.execute(query)}
+    return found
+
+
+_UPDATED = (
+    "title",
+    "state",
+    "content_sha256",
+    "event_count",
+    "last_seen_at",
+    "open",
+    "ticket_id",
+)
+_UPDATE = (
+    update(series)
+    .where(
+        series.c.desk_id == bindparam("b_desk"),
+        series.c.id == bindparam("b_id"),
+        series.c.version == bindparam("b_seen"),
+    )
+    .values(
+        {name: bindparam(name) for name in _UPDATED} | {"version": series.c.version + 1}
+    )
+)
+
+
+def keep_many(tx: Tx, rows: Sequence[SeriesRow]) -> None:
+    """Insert series of version 0 and write the others over their version; raises Conflict when one has moved on."""
+    fresh, changed = [], []
+    for row in rows:
+        state = row.state
+        values: dict[str, object] = {
+            "title": state.title,
+            "state": _encode(_Body(instances=state.instances, resolves=state.resolves)),
+            "content_sha256": state.content_sha256,
+            "event_count": state.event_count,
+            "last_seen_at": to_column(state.last_seen_at or tx.now),
+            "open": row.open,
+            "ticket_id": row.ticket_id,
+        }
+        if row.version == 0:
+            identity = {
+                "desk_id": tx.desk_id,
+                "id": state.id,
+                "source": state.source,
+                "series_key": state.series_key,
+                "version": 1,
+            }
+            fresh.append(values | identity | {"key_sha256": key_of(state.series_key)})
+        else:
+            changed.append(
+                values | {"b_desk": tx.desk_id, "b_id": state.id, "b_seen": row.version}
+            )
+    if fresh:
+        tx.connection.execute(insert(series), fresh)
+    if changed and tx.connection.execute(_UPDATE, changed).rowcount != len(changed):
+        raise Conflict("a series was changed by somebody else at the same time")
+
+
+def open_by_source(tx: Tx, *, limit: int, source: str | None = None) -> list[SeriesRow]:
+    """Open series, at most `limit`."""
+    query = select(series).where(series.c.desk_id == tx.desk_id, series.c.open)
+    if source is not None:
+        query = query.where(series.c.source == source)
+    return [
+        _read(row)
+        for row in tx.connection.execute(
+            query.order_by(series.c.id.desc()).limit(limit)
+        )
+    ]

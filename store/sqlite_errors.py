@@ -1,0 +1,46 @@
+"""What SQLite says, in our words: what the disk or a lock refuses is Transient, with the code a door answers with."""
+
+import sqlite3
+
+from sqlalchemy.exc import DBAPIError
+
+from itsm.errors import Transient
+
+_PRIMARY_CODE = 0xFF  # the extended codes keep the primary one in the low byte
+_LATER = frozenset(  # may be gone when it is tried again: locks, memory, the disk; anything else is a bug and stays one
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_INTERRUPT,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_PROTOCOL,
+    }
+)
+_FATAL = frozenset({sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+
+
+def _code(error: BaseException) -> int:
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    return (getattr(cause, "sqlite_errorcode", None) or 0) & _PRIMARY_CODE
+
+
+def told(error: BaseException) -> BaseException:
+    """The error as the caller gets it: Transient for what may pass, else unchanged."""
+    code = _code(error)
+    if code not in _LATER:
+        return error
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    # RFC 3463 3.4: X.3.1 is "mail system full"
+    enhanced = "4.3.1" if code == sqlite3.SQLITE_FULL else "4.3.0"
+    transient = Transient(f"the store cannot do it now: {cause}", enhanced=enhanced)
+    transient.__cause__ = error
+    return transient
+
+
+def is_fatal(error: BaseException) -> bool:
+    """Whether a commit that failed so leaves nobody knowing what is durable: then the process must end (fault F17)."""
+    return _code(error) in _FATAL

@@ -1,0 +1,44 @@
+"""Named crash points: where a test may kill the process, before and after every commit (reliability, injector K)."""
+
+import os
+import signal
+
+STEPS = (
+    "accept.before_commit",
+    "accept.after_commit",
+    "triage.claimed",
+    "triage.parsed",
+    "triage.before_commit",
+    "triage.after_commit",
+    "outbox.claimed",
+    "outbox.rendered",
+    "outbox.sending",
+    "outbox.submitted",
+    "outbox.recorded",
+    "backup.copied",
+    "restore.verified",
+)
+VARIABLE = "TRIAGED_CRASH_AT"  # "<step>" or "<step>:<n>", the n-th time it is passed
+
+
+class _Trigger:
+    """The crash point of this process, read once; counts down."""
+
+    def __init__(self, text: str) -> None:
+        name, _, count = text.partition(":")
+        self.name = name
+        self.left = int(count) if count else 1
+
+
+_trigger = _Trigger(os.environ.get(VARIABLE, ""))
+
+
+def step(name: str) -> None:
+    """Pass a named point; the process ends here by SIGKILL when a test asked for it."""
+    if not _trigger.name:
+        return
+    assert name in STEPS, f"{name} is not a named step"
+    if name == _trigger.name:
+        _trigger.left -= 1
+        if _trigger.left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)

@@ -1,0 +1,101 @@
+"""Timers: one row per (subject, kind, threshold); setting again replaces the due time and raises the generation."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import delete, select, text
+
+from itsm.signal import TimerDue
+from store.instants import from_column, to_column
+from store.schema import timer
+from store.transaction import Tx
+
+Key = tuple[str, int, str, int]  # subject kind, subject id, kind, threshold
+
+_SET = text(
+    "INSERT INTO timer (desk_id, subject_kind, subject_id, kind, threshold, due_at, generation) "
+    "VALUES (:desk_id, :subject_kind, :subject_id, :kind, :threshold, :due_at, 1) "
+    "ON CONFLICT (desk_id, subject_kind, subject_id, kind, threshold) "
+    "DO UPDATE SET due_at = excluded.due_at, generation = timer.generation + 1"
+)
+
+
+def set_many(tx: Tx, timers: Sequence[tuple[Key, datetime]]) -> None:
+    """Set timers to their due times."""
+    if timers:
+        rows = [
+            {
+                "desk_id": tx.desk_id,
+                "subject_kind": a,
+                "subject_id": b,
+                "kind": c,
+                "threshold": d,
+                "due_at": to_column(due_at),
+            }
+            for (a, b, c, d), due_at in timers
+        ]
+        tx.connection.execute(_SET, rows)
+
+
+def clear_many(tx: Tx, keys: Sequence[Key]) -> None:
+    """Remove timers; those that are not there are no error."""
+    for subject_kind, subject_id, kind, threshold in keys:
+        tx.connection.execute(
+            delete(timer).where(
+                timer.c.desk_id == tx.desk_id,
+                timer.c.subject_kind == subject_kind,
+                timer.c.subject_id == subject_id,
+                timer.c.kind == kind,
+                timer.c.threshold == threshold,
+            )
+        )
+
+
+def due(tx: Tx, limit: int) -> list[TimerDue]:
+    """Timers whose time has come, earliest first."""
+    query = (
+        select(timer)
+        .where(timer.c.desk_id == tx.desk_id, timer.c.due_at <= to_column(tx.now))
+        .order_by(timer.c.due_at)
+        .limit(limit)
+    )
+    return [
+        TimerDue(
+            subject_kind=row.subject_kind,
+            subject_id=row.subject_id,
+            kind=row.kind,
+            threshold=row.threshold,
+            generation=row.generation,
+            due_at=from_column(row.due_at),
+        )
+        for row in tx.connection.execute(query)
+    ]
+
+
+def generations(tx: Tx, keys: Sequence[Key]) -> dict[Key, int]:
+    """The stored generation of each timer; those that were cleared are left out."""
+    found: dict[Key, int] = {}
+    for subject_kind, subject_id, kind, threshold in keys:
+        row = tx.connection.execute(
+            select(timer.c.generation).where(
+                timer.c.desk_id == tx.desk_id,
+                timer.c.subject_kind == subject_kind,
+                timer.c.subject_id == subject_id,
+                timer.c.kind == kind,
+                timer.c.threshold == threshold,
+            )
+        ).scalar_one_or_none()
+        if row is not None:
+            found[(subject_kind, subject_id, kind, threshold)] = row
+    return found
+
+
+def next_due(tx: Tx) -> datetime | None:
+    """When the earliest timer is due, or None."""
+    row = tx.connection.execute(
+        select(timer.c.due_at)
+        .where(timer.c.desk_id == tx.desk_id)
+        .order_by(timer.c.due_at)
+        .limit(1)
+    ).scalar_one_or_none()
+    return None if row is None else from_column(row)
