@@ -1,0 +1,1 @@
+"""The doors: accept bytes durably, parse them without trusting them, hand them to casework."""

@@ -1,0 +1,114 @@
+"""Commit 1: bytes become an envelope, durable before anyone is told yes (P1, P5)."""
+
+import hashlib
+import shutil
+from collections.abc import Callable, Sequence
+
+import msgspec
+from prometheus_client import Counter, Gauge
+
+from intake.scan import message_id_of
+from itsm.envelope import MAIL_FORMAT, Channel, Envelope
+from itsm.errors import Transient
+from store import idempotency, inbox
+from store.inbox import Arrived
+from store.store import Store
+from store.transaction import Tx
+
+STEP = "accept"
+
+# channel: smtp, http, imap, pipe
+ACCEPTED = Counter("triaged_accepted_total", "Envelopes accepted.", ["channel"])
+LAST_SEEN = Gauge("triaged_source_last_seen_timestamp_seconds", "When a configured source was last heard.", ["source"])
+
+
+class Arrival(msgspec.Struct, frozen=True, kw_only=True):
+    """What a door has: the bytes and all it knows of them. `idempotency_key` is (door, key) where the transport gives an id."""
+
+    channel: Channel
+    source: str
+    body: bytes
+    format: str = MAIL_FORMAT
+    reverse_path: str | None = None
+    forward_paths: tuple[str, ...] = ()
+    peer: str = ""
+    login: str | None = None
+    idempotency_key: tuple[str, str] | None = None
+
+
+class Accepted(msgspec.Struct, frozen=True, kw_only=True):
+    """The envelope's id; `repeated` when a first answer was found and nothing was stored."""
+
+    inbox_id: int
+    repeated: bool = False
+
+
+class Acceptor:
+    """Takes what the doors bring. `gate` closes them all while we could not keep our word."""
+
+    def __init__(self, store: Store, *, wake: Callable[[], None], pending_limit: int, minimum_free_bytes: int) -> None:
+        """`wake` is called in the loop's thread after something was accepted."""
+        self._store, self._wake = store, wake
+        self._pending_limit, self._minimum_free = pending_limit, minimum_free_bytes
+        self.closed_because: Transient | None = None
+
+    def look(self) -> None:
+        """Look at the disk and the backlog; called by a timer, never per item."""
+        free = shutil.disk_usage(self._store.directory).free
+        pending = self._store.read(lambda tx: inbox.depth(tx, inbox.PENDING)).count
+        if free < self._minimum_free:
+            self.closed_because = Transient(f"only {free // 2**20} MiB of disk are free", enhanced="4.3.1", retry_seconds=60)
+        elif pending >= self._pending_limit:
+            self.closed_because = Transient(f"{pending} envelopes wait for triage", enhanced="4.3.2", retry_seconds=30)
+        else:
+            self.closed_because = None
+
+    async def accept(self, arrival: Arrival) -> Accepted:
+        """Store it and return after the commit; raises Transient (try later) or Conflict (the key was used for other bytes)."""
+        if self.closed_because is not None:
+            raise self.closed_because
+        arrived = self._arrived(arrival)
+        if arrival.idempotency_key is None:
+            await self._store.awrite_many(_add_many, arrived, step=STEP)
+            accepted = Accepted(inbox_id=arrived.envelope.id)
+        else:
+            accepted = await self._once(arrival.idempotency_key, arrived)
+        if not accepted.repeated:
+            ACCEPTED.labels(arrival.channel.value).inc()
+            self._wake()
+        return accepted
+
+    def _arrived(self, arrival: Arrival) -> Arrived:
+        envelope = Envelope(
+            id=self._store.new_id(),
+            channel=arrival.channel,
+            source=arrival.source,
+            format=arrival.format,
+            received_at=self._store.clock(),
+            reverse_path=arrival.reverse_path,
+            forward_paths=arrival.forward_paths,
+            peer=arrival.peer,
+            login=arrival.login,
+            size_bytes=len(arrival.body),
+            message_id=message_id_of(arrival.body) if arrival.format == MAIL_FORMAT else None,
+        )
+        return Arrived(envelope=envelope, body=arrival.body)
+
+    async def _once(self, key: tuple[str, str], arrived: Arrived) -> Accepted:
+        """The transport gave an id: look and store in one transaction."""
+        digest = hashlib.sha256(arrived.body).digest()
+
+        def work(tx: Tx) -> Accepted:
+            first = idempotency.first_answer(tx, door=key[0], key=key[1], body_sha256=digest)
+            if first is not None:
+                return Accepted(inbox_id=first, repeated=True)
+            inbox.add_many(tx, [arrived])
+            idempotency.remember(tx, door=key[0], key=key[1], body_sha256=digest, inbox_id=arrived.envelope.id)
+            return Accepted(inbox_id=arrived.envelope.id)
+
+        return await self._store.awrite(work, step=STEP)
+
+
+def _add_many(tx: Tx, arrived: Sequence[Arrived]) -> Sequence[int]:
+    """One function object for every accept, so that neighbours in the writer's queue are done together."""
+    return inbox.add_many(tx, arrived)

@@ -1,0 +1,37 @@
+"""What the parsing child does: pure, on bytes in and bytes out, so that it can be killed at any time."""
+
+from datetime import datetime
+
+import msgspec
+
+from intake.context import GenericMapping, ParseContext
+from intake.parse import parse
+from itsm.signal import Parsed
+
+
+class ParseRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """One envelope to parse."""
+
+    format: str
+    source: str
+    received_at: datetime
+    return_path: str | None
+    body: bytes
+    mapping: GenericMapping | None = None
+
+
+class ParseResult(msgspec.Struct, frozen=True, kw_only=True):
+    """Its parts, at least one."""
+
+    parts: tuple[Parsed, ...]
+
+
+_decode = msgspec.msgpack.Decoder(ParseRequest).decode
+_encode = msgspec.msgpack.Encoder().encode
+
+
+def parse_one(request: bytes) -> bytes:
+    """Parse one encoded request into an encoded result."""
+    asked = _decode(request)
+    context = ParseContext(source=asked.source, received_at=asked.received_at, mapping=asked.mapping, return_path=asked.return_path)
+    return _encode(ParseResult(parts=parse(asked.format, asked.body, context)))

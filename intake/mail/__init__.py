@@ -1,0 +1,1 @@
+"""From the bytes of a mail to a message: total, bounded, never raising (ADR-0004)."""

@@ -1,0 +1,33 @@
+"""From bytes to signals: the registry of formats, one pure total function (design 4)."""
+
+from collections.abc import Callable
+
+from intake.adapters import alertmanager, alertmanager_v2, generic
+from intake.context import ParseContext
+from intake.mail.parse import parse_mail
+from itsm.envelope import MAIL_FORMAT
+from itsm.signal import Malformed, MonitoringEvent, Parsed
+
+Adapter = Callable[[bytes, ParseContext], tuple[MonitoringEvent | Malformed, ...]]
+
+ADAPTERS: dict[str, Adapter] = {
+    "alertmanager": alertmanager.parse,
+    "alertmanager_v2": alertmanager_v2.parse,
+    "generic": generic.parse,
+}
+RETRY_STATUS: dict[str, int] = {
+    "alertmanager": alertmanager.RETRY_STATUS,
+    "alertmanager_v2": alertmanager_v2.RETRY_STATUS,
+    "generic": generic.RETRY_STATUS,
+}
+FORMATS = (MAIL_FORMAT, *ADAPTERS)
+
+
+def parse(format_: str, raw: bytes, context: ParseContext) -> tuple[Parsed, ...]:
+    """The parts of an envelope's bytes, at least one; what is broken is a Malformed, never an exception."""
+    if format_ == MAIL_FORMAT:
+        return (parse_mail(raw, return_path=context.return_path),)
+    adapter = ADAPTERS.get(format_)
+    if adapter is None:
+        return (Malformed(reason=f"there is no format {format_!r}; known: {', '.join(FORMATS)}"),)
+    return adapter(raw, context)

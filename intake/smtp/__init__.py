@@ -1,0 +1,1 @@
+"""Mail by SMTP: aiosmtpd under our own limits (RFC 5321)."""
