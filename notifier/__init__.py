@@ -1,0 +1,1 @@
+"""What goes out: render stored notifications, submit them, record what the relay said."""

@@ -1,0 +1,85 @@
+"""A mail out of values: EmailMessage only, every header through one choke point, exactly one recipient (A03, RFC 3834 3).
+
+The same values give the same bytes: the date and the boundary come from the row.
+"""
+
+import hashlib
+from datetime import datetime
+from email.headerregistry import Address as HeaderAddress
+from email.message import EmailMessage
+
+import msgspec
+
+from itsm.notification import AUTO_SUBMITTED, AutoSubmitted, Event
+from notifier import mailbox
+from notifier.headers import MAX_NAME_CHARACTERS, MAX_SUBJECT_CHARACTERS, bracketed, header_text, mail_policy, trimmed, usable_ids
+
+WANTS_REPLIES = frozenset({Event.ACKNOWLEDGED, Event.REPLY, Event.UPDATED, Event.RESOLVED, Event.REOPENED})
+
+
+class Draft(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything of one mail, as values; what people wrote may hold anything. Identifiers have no angle brackets."""
+
+    event: Event
+    subject: str
+    text: str
+    html: str
+    desk_name: str
+    desk_address: str
+    recipient: str
+    recipient_name: str
+    message_id: str
+    in_reply_to: str | None
+    references: tuple[str, ...]
+    loop_mark: str
+    date: datetime
+    language: str = "en"
+
+
+def compose(draft: Draft) -> bytes:
+    """The mail's bytes, CRLF and seven-bit but for addresses that need UTF-8; raises NoMailbox when an address is none."""
+    desk, recipient = mailbox.split(draft.desk_address), mailbox.split(draft.recipient)
+    mail = EmailMessage(policy=mail_policy(smtputf8=not (desk[0].isascii() and recipient[0].isascii())))
+    mail["From"] = _address(draft.desk_name, desk)  # RFC 3834 3.1.1: named, and a person reads it
+    mail["To"] = _address(draft.recipient_name, recipient)  # RFC 3834 3.1.3: exactly one recipient
+    if draft.event in WANTS_REPLIES:
+        mail["Reply-To"] = _address(draft.desk_name, desk)  # RFC 3834 3.1.2: only where replies are wanted
+    mail["Subject"] = header_text(draft.subject, MAX_SUBJECT_CHARACTERS)
+    mail["Date"] = draft.date
+    mail["Message-ID"] = bracketed((draft.message_id,))
+    _thread(mail, draft)
+    automatic = AUTO_SUBMITTED[draft.event]
+    if automatic is not AutoSubmitted.NO:  # RFC 3834 5.2: a person's own words carry none
+        mail["Auto-Submitted"] = automatic.value
+        mail["X-Auto-Response-Suppress"] = "All"
+    mail["X-Triaged-Loop"] = header_text(draft.loop_mark, 998)
+    mail["Content-Language"] = draft.language
+    _body(mail, draft)
+    return mail.as_bytes()
+
+
+def _address(name: str, address: tuple[str, str]) -> HeaderAddress:
+    local, domain = address
+    if local.startswith('"'):  # the library quotes it again
+        local = local[1:-1].replace("\\", "")
+    return HeaderAddress(display_name=header_text(name, MAX_NAME_CHARACTERS), username=local, domain=domain)
+
+
+def _thread(mail: EmailMessage, draft: Draft) -> None:
+    """In-Reply-To and References (RFC 5322 3.6.4, RFC 3834 3.1.6)."""
+    answered = usable_ids((draft.in_reply_to,) if draft.in_reply_to else ())
+    known = usable_ids((*(each for each in draft.references if each not in answered), *answered))
+    if answered:
+        mail["In-Reply-To"] = bracketed(answered)
+    if known:
+        mail["References"] = bracketed(trimmed(known))
+
+
+def _body(mail: EmailMessage, draft: Draft) -> None:
+    """Text, then the same as HTML: the last is what a reader that can prefers (RFC 2046 5.1.4)."""
+    mail.set_content(draft.text)
+    mail.add_alternative(draft.html, subtype="html")
+    # "=_" stands in no quoted-printable or base64 body, and nobody outside knows the identifier before the mail is sent
+    mail.set_boundary("=_" + hashlib.sha256(draft.message_id.encode()).hexdigest()[:32])
+    for part in mail.iter_parts():
+        del part["MIME-Version"]

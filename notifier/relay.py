@@ -1,0 +1,203 @@
+"""Submits to an SMTP relay on a connection that is kept open; 4xx and 5xx are told apart at every stage (F46 to F50)."""
+
+import smtplib
+import socket
+import ssl
+from pathlib import Path
+
+from notifier.mailbox import NoMailbox, path_of
+from notifier.settings import RelaySettings
+from notifier.submit import Deferred, Delivered, Rejected, Submission
+
+MAX_ON_ONE_CONNECTION = 100
+CLOSING = 421  # RFC 5321 3.8: the relay ends the connection
+OUR_FAULT = frozenset({530, 534, 535, 538})  # RFC 4954 6: about the login, not about the mail
+TROUBLE = (OSError, smtplib.SMTPException, ValueError)
+
+
+class NotReady(Exception):
+    """The relay cannot be used now."""
+
+
+class Relay:
+    """One connection to the relay. TLS never falls back, and a password never goes in the clear (A72)."""
+
+    def __init__(self, settings: RelaySettings, *, local_hostname: str) -> None:
+        """Nothing is opened until the first mail; `local_hostname` is what EHLO says (RFC 5321 4.1.1.1)."""
+        self._settings, self._hostname = settings, local_hostname
+        self._smtp: smtplib.SMTP | None = None
+        self._sent = 0
+
+    def ready(self) -> str | None:
+        """Connect, with TLS and login as configured; the reason when that fails."""
+        try:
+            self._connected()
+        except NotReady as error:
+            return str(error)
+        return None
+
+    def submit(self, name: str, reverse_path: str, recipient: str, message: bytes) -> Submission:
+        """Submit one mail; a connection that fails is dropped and the next mail opens another."""
+        try:
+            path = path_of(recipient)
+            smtp = self._connected()
+        except NoMailbox as error:
+            return Rejected(error=str(error))
+        except NotReady as error:
+            return Deferred(error=str(error), unreachable=True)
+        try:
+            options = self._options(smtp, path, message)
+        except smtplib.SMTPNotSupportedError as error:
+            return Rejected(error=str(error))
+        refused = self._announce(smtp, reverse_path, path, options)
+        return refused or self._transfer(smtp, message)
+
+    def close(self) -> None:
+        """Say QUIT when there is somebody to say it to; a loss here changes nothing about what was sent (F50)."""
+        smtp, self._smtp = self._smtp, None
+        if smtp is not None:
+            try:
+                if smtp.sock is not None:
+                    smtp.sock.settimeout(self._settings.connect_timeout_seconds)
+                smtp.quit()
+            except TROUBLE:
+                smtp.close()
+
+    def abort(self) -> None:
+        """Cut the connection under a `submit` in another thread; what the relay has not answered for is uncertain then."""
+        smtp = self._smtp
+        if smtp is not None and smtp.sock is not None:
+            try:
+                socket.socket.shutdown(smtp.sock, socket.SHUT_RDWR)
+            except OSError:
+                return
+
+    def _connected(self) -> smtplib.SMTP:
+        """The connection, reset for the next mail, or a new one; raises NotReady."""
+        smtp = self._smtp
+        if smtp is not None:
+            try:
+                if self._sent < MAX_ON_ONE_CONNECTION and smtp.rset()[0] == 250:
+                    return smtp
+            except TROUBLE:
+                pass  # closed while it was idle, as relays do
+            self.close()
+        try:
+            self._smtp, self._sent = self._open(), 0
+        except TROUBLE as error:
+            raise NotReady(f"cannot use the relay {self._settings.host} port {self._settings.port}: {_words(error)}") from error
+        return self._smtp
+
+    def _open(self) -> smtplib.SMTP:
+        settings = self._settings
+        wait = settings.connect_timeout_seconds
+        if settings.encryption == "implicit":
+            smtp: smtplib.SMTP = smtplib.SMTP_SSL(local_hostname=self._hostname, timeout=wait, context=self._context())
+        else:
+            smtp = smtplib.SMTP(local_hostname=self._hostname, timeout=wait)
+        try:
+            self._greet(smtp)
+        except BaseException:
+            smtp.close()
+            raise
+        return smtp
+
+    def _greet(self, smtp: smtplib.SMTP) -> None:
+        """Connect, EHLO, TLS, AUTH; raises what smtplib and the socket raise."""
+        settings = self._settings
+        # the name that the certificate is checked against; `smtplib` sets it only when the constructor connects
+        smtp._host = settings.host  # type: ignore[attr-defined]  # noqa: SLF001
+        code, text = smtp.connect(settings.host, settings.port)
+        if code != 220:
+            raise smtplib.SMTPConnectError(code, text)
+        assert smtp.sock is not None
+        smtp.sock.settimeout(settings.timeout_seconds)
+        smtp.ehlo_or_helo_if_needed()
+        if settings.encryption == "starttls":
+            code, text = smtp.starttls(context=self._context())  # raises when it is not offered: a stripped offer stops us
+            if code != 220:
+                raise smtplib.SMTPResponseException(code, text)
+            smtp.ehlo()
+        if settings.login:
+            if settings.encryption == "none":
+                raise smtplib.SMTPException("a login is set, and without TLS it is not sent; set tls = \"starttls\" or \"implicit\"")
+            smtp.login(settings.login, Path(settings.password_file).read_text().strip())
+
+    def _context(self) -> ssl.SSLContext:
+        return ssl.create_default_context(cafile=self._settings.ca_file or None)
+
+    def _options(self, smtp: smtplib.SMTP, path: str, message: bytes) -> list[str]:
+        """The parameters of MAIL FROM; raises SMTPNotSupportedError when the relay could only spoil the mail."""
+        options = [f"SIZE={len(message)}"] if smtp.has_extn("size") else []  # RFC 1870
+        if path.isascii() and message.isascii():
+            return options
+        if not (smtp.has_extn("smtputf8") and smtp.has_extn("8bitmime")):  # RFC 6531 3.2: never to a relay that lacks it
+            raise smtplib.SMTPNotSupportedError("the relay takes no addresses with letters beyond ASCII (SMTPUTF8)")
+        return [*options, "BODY=8BITMIME", "SMTPUTF8"]
+
+    def _announce(self, smtp: smtplib.SMTP, reverse_path: str, path: str, options: list[str]) -> Submission | None:
+        """MAIL FROM and RCPT TO; what became of the mail when it ends here."""
+        # RFC 3834 3.3: nobody is to be told what became of an automatic response
+        notify = ["NOTIFY=NEVER"] if not reverse_path and smtp.has_extn("dsn") else []
+        heard = False
+        try:
+            code, text = smtp.mail(reverse_path, options)
+            if code != 250:
+                return self._refused(code, text)
+            heard = True
+            code, text = smtp.rcpt(path, notify)
+            return None if code in (250, 251) else self._refused(code, text)
+        except TROUBLE as error:
+            self.close()
+            return Deferred(error=f"the connection to the relay was lost: {_words(error)}", unreachable=not heard)
+
+    def _transfer(self, smtp: smtplib.SMTP, message: bytes) -> Submission:
+        """DATA, the content, the final dot, and the long wait for the answer that makes it theirs (RFC 5321 4.2.5)."""
+        dot_sent = False
+        try:
+            code, text = smtp.docmd("DATA")
+            if code != 354:
+                return self._refused(code, text)
+            smtp.send(stuffed(message))
+            assert smtp.sock is not None
+            smtp.sock.settimeout(self._settings.data_timeout_seconds)
+            dot_sent = True
+            smtp.send(b".\r\n")
+            code, text = smtp.getreply()
+            smtp.sock.settimeout(self._settings.timeout_seconds)
+        except TROUBLE as error:
+            self.close()
+            return Deferred(error=f"the connection to the relay was lost: {_words(error)}", uncertain=dot_sent)
+        self._sent += 1
+        if 200 <= code <= 299:
+            return Delivered(reply=_told(code, text))
+        if not 400 <= code <= 599:  # no answer of SMTP: nobody knows what it means
+            self.close()
+            return Deferred(error=_told(code, text), uncertain=True)
+        return self._refused(code, text)
+
+    def _refused(self, code: int, text: bytes) -> Submission:
+        told = _told(code, text)
+        if code in OUR_FAULT or code == CLOSING or not 400 <= code <= 599:
+            self.close()
+            return Deferred(error=told, unreachable=True)
+        return Rejected(error=told) if code >= 500 else Deferred(error=told)
+
+
+def stuffed(message: bytes) -> bytes:
+    """The content as DATA wants it but for the final dot: dots that begin a line doubled, a line end at its end (RFC 5321 4.5.2)."""
+    content = message if message.endswith(b"\r\n") else message + b"\r\n"
+    content = content.replace(b"\r\n.", b"\r\n..")
+    return b"." + content if content.startswith(b".") else content
+
+
+def _told(code: int, text: bytes | str) -> str:
+    words = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
+    return f"{code} {' '.join(words.split())}"[:400]
+
+
+def _words(error: Exception) -> str:
+    """What an exception of smtplib or the socket says, in one line."""
+    if isinstance(error, smtplib.SMTPResponseException):
+        return _told(error.smtp_code, error.smtp_error)
+    return " ".join(str(error).split())[:400] or type(error).__name__
