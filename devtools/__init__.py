@@ -1,0 +1,1 @@
+"""What `dev` does, by the standard library alone."""

@@ -1,0 +1,72 @@
+"""The virtual environment: made without ensurepip, filled from the hash-locked requirements, made again when they change."""
+
+import difflib
+import hashlib
+import os
+import subprocess
+import sys
+import venv
+from collections.abc import Iterable
+from pathlib import Path
+
+STAMP = "triaged-locks.sha256"
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """`, did you mean ...?` for a word that is nearly one of the known ones."""
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f", did you mean {near[0]!r}?" if near else ""
+
+
+def python(root: Path) -> Path:
+    """The interpreter of the environment."""
+    return root / ".venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+
+def lock_files(root: Path, groups: Iterable[str]) -> list[Path]:
+    """The lock files of these groups."""
+    return [root / "requirements" / f"{group}.txt" for group in groups]
+
+
+def stamp_of(files: Iterable[Path]) -> str:
+    """What the environment was made from: the locks, the interpreter, and where the checkout lies."""
+    digest = hashlib.sha256(f"{sys.version_info[:2]} {Path(__file__).resolve().parent}".encode())
+    for file in files:
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def ensure(root: Path, groups: tuple[str, ...]) -> bool:
+    """Make or refresh `.venv`; quick when nothing changed. False when it could not, having said why."""
+    folder, files = root / ".venv", lock_files(root, groups)
+    stamp, wanted = folder / STAMP, stamp_of(files)
+    done = stamp.read_text().split() if stamp.is_file() else []
+    if wanted in done and python(root).exists():
+        return True
+    if not python(root).exists():
+        print("dev: making .venv", file=sys.stderr, flush=True)
+        venv.create(folder, with_pip=False, symlinks=os.name != "nt")
+    print(f"dev: installing {', '.join(str(file.relative_to(root)) for file in files)}", file=sys.stderr, flush=True)
+    install = [*_pip(root), "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary", ":all:", "--require-hashes"]
+    for file in files:
+        install += ["-r", str(file)]
+    if subprocess.call(install) != 0:
+        print("dev: the requirements could not be installed; is there a network and `python3 -m pip`? then run it again", file=sys.stderr)
+        return False
+    _link(root)
+    stamp.write_text("\n".join([*(each for each in done if each), wanted]) + "\n")
+    return True
+
+
+def _pip(root: Path) -> list[str]:
+    """The pip of this machine, working on our environment: needs pip 22.3 or newer, no ensurepip."""
+    return [sys.executable, "-m", "pip", "--python", str(python(root))]
+
+
+def _link(root: Path) -> None:
+    """Make the checkout importable and give it its command, without building anything."""
+    site = subprocess.check_output([str(python(root)), "-c", "import site; print(site.getsitepackages()[0])"], text=True).strip()
+    (Path(site) / "triaged-checkout.pth").write_text(f"{root}\n")
+    command = python(root).parent / "triaged"
+    command.write_text(f"#!{python(root)}\nimport sys\n\nfrom triaged.main import main\n\nsys.exit(main())\n")
+    command.chmod(0o755)

@@ -1,0 +1,83 @@
+"""`dev test`: every test, and with --cov the coverage of the same run."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import tomllib
+from pathlib import Path
+
+PROGRAMS = ("swaks", "curl", "postfix", "prometheus-alertmanager", "promtool")
+WHOLE_PERCENT, PURE_PERCENT = 95.0, 100.0
+PURE = ("itsm/", "rules/")
+PRAGMA = "pragma: no " + "cover"
+
+
+def run(root: Path, python: str, rest: list[str]) -> int:
+    """Run pytest on two workers; says what this machine cannot run."""
+    measure = "--cov" in rest
+    chosen = [each for each in rest if each != "--cov"]
+    for line in missing(root):
+        print(f"dev: {line}")
+    parallel = [] if any(each.startswith("-n") for each in chosen) else ["-n", "2", "--dist", "loadfile"]
+    command = [python, "-m", *(["coverage", "run", "-m"] if measure else []), "pytest", *parallel, "-q", *chosen]
+    environment = dict(os.environ)
+    with tempfile.TemporaryDirectory(prefix="triaged-coverage-") as folder:
+        if measure:
+            environment |= {"COVERAGE_FILE": str(Path(folder) / "data"), "COVERAGE_RCFILE": str(root / "pyproject.toml")}
+        code = subprocess.call(command, env=environment)
+        return coverage(root, python, environment, folder) or code if measure else code
+
+
+def missing(root: Path) -> list[str]:
+    """What tests of this run will not be collected, a line each."""
+    lines = [f"{name} is not on this machine: its interop tests are not run" for name in PROGRAMS if not found(name)]
+    corpora = Path(os.environ.get("TRIAGED_CORPORA", root.parent / "shared" / "corpora"))
+    if not (corpora / "cases.jsonl").is_file():
+        lines.append("no corpora (set TRIAGED_CORPORA): their tests are not run")
+    return lines
+
+
+def found(program: str) -> bool:
+    """Whether a program is there, looked for where servers live too."""
+    return shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin") is not None
+
+
+def coverage(root: Path, python: str, environment: dict[str, str], folder: str) -> int:
+    """Print what is not covered and compare with the goals; 1 when one is missed."""
+    subprocess.call([python, "-m", "coverage", "combine", "--quiet", folder], env=environment)
+    subprocess.call([python, "-m", "coverage", "report", "--show-missing", "--skip-covered"], env=environment)
+    report = Path(folder) / "report.json"
+    subprocess.call([python, "-m", "coverage", "json", "--quiet", "-o", str(report)], env=environment)
+    measured = json.loads(report.read_text())
+    findings = short_of(measured) + too_many_pragmas(root)
+    for line in findings:
+        print(f"dev: {line}")
+    print(f"dev: coverage {measured['totals']['percent_covered']:.1f} % with branches, goals {'missed' if findings else 'met'}")
+    return 1 if findings else 0
+
+
+def short_of(measured: dict[str, dict[str, dict[str, dict[str, float]]]]) -> list[str]:
+    """The goals that were missed, a line each."""
+    lines = []
+    whole = float(measured["totals"]["percent_covered"])  # type: ignore[arg-type]  # coverage's report
+    if whole < WHOLE_PERCENT:
+        lines.append(f"coverage is {whole:.1f} %, the goal is {WHOLE_PERCENT:.0f} %")
+    for name, file in sorted(measured["files"].items()):
+        percent = file["summary"]["percent_covered"]
+        if name.startswith(PURE) and percent < PURE_PERCENT:
+            lines.append(f"{name} is covered to {percent:.1f} %, the goal for pure code is 100 %")
+    return lines
+
+
+def too_many_pragmas(root: Path) -> list[str]:
+    """A finding when more lines are exempted than pyproject.toml allows."""
+    settings = tomllib.loads((root / "pyproject.toml").read_text())
+    cap = settings["tool"]["triaged"]["pragma_no_cover_cap"]
+    count = 0
+    for package in settings["tool"]["importlinter"]["root_packages"]:
+        for file in (root / package).rglob("*.py"):
+            count += len(re.findall(PRAGMA, file.read_text()))
+    return [f"{count} lines are exempted from coverage, the cap is {cap}"] if count > cap else []
