@@ -1,5 +1,6 @@
 """How much a mail's From may be believed: trust levels 0 and 1 (design 6), from Authentication-Results or SMTP AUTH."""
 
+import ipaddress
 import re
 
 import msgspec
@@ -57,11 +58,17 @@ def _handed_over(envelope: Envelope, settings: TrustSettings) -> bool:
     """Only mail that a listed host brought can carry results that a stranger did not write (RFC 8601 section 5)."""
     if envelope.channel is Channel.IMAP:
         return True
-    return any(
-        envelope.peer == each
-        or (each.endswith((".", ":")) and envelope.peer.startswith(each))
-        for each in settings.handed_over_from
-    )
+    return any(_is_peer(envelope.peer, each) for each in settings.handed_over_from)
+
+
+def _is_peer(peer: str, listed: str) -> bool:
+    """Whether a peer is an address, begins like one that ends in "." or ":", or lies in a network such as `10.0.0.0/8`."""
+    if "/" not in listed:
+        return peer == listed or (listed.endswith((".", ":")) and peer.startswith(listed))
+    try:
+        return ipaddress.ip_address(peer) in ipaddress.ip_network(listed, strict=False)
+    except ValueError:
+        return False
 
 
 def _by_results(field: str, domain: str, settings: TrustSettings) -> TrustVerdict:

@@ -91,8 +91,7 @@ def follow_up(
             now=now,
             suggested_id=None,
         )
-        if decision.ticket_id is None:
-            return decision
+        assert decision.ticket_id is not None, "it opens a ticket"
         link = LinkTickets(
             ticket_id=decision.ticket_id, other_id=ticket.id, kind="follows"
         )

@@ -6,6 +6,8 @@ import msgspec
 from msgspec import Meta
 
 Words = tuple[str, ...]
+OneToThree = Annotated[int, Meta(ge=1, le=3)]
+OneToFive = Annotated[int, Meta(ge=1, le=5)]
 
 REQUEST_WORDS: Words = (
     "please install", "need access", "request access", "access to", "new laptop", "order", "how do i", "how can i", "could you please",
@@ -43,18 +45,14 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         Meta(description="Sets the ticket type: incident or service_request."),
     ] = None
     impact: Annotated[
-        int | None, Meta(description="Sets the impact, 1 (highest) to 3.", ge=1, le=3)
+        OneToThree | None, Meta(description="Sets the impact, 1 (highest) to 3.")
     ] = None
     urgency: Annotated[
-        int | None, Meta(description="Sets the urgency, 1 (highest) to 3.", ge=1, le=3)
+        OneToThree | None, Meta(description="Sets the urgency, 1 (highest) to 3.")
     ] = None
     priority: Annotated[
-        int | None,
-        Meta(
-            description="Sets the priority, 1 (highest) to 5, past the matrix.",
-            ge=1,
-            le=5,
-        ),
+        OneToFive | None,
+        Meta(description="Sets the priority, 1 (highest) to 5, past the matrix."),
     ] = None
     service: Annotated[
         str | None, Meta(description="Sets the service, by its key.")
