@@ -30,17 +30,7 @@ from itsm.ticket import Ticket, number_text
 from itsm.token import mint_message_id
 from rules.audience import team_by_key
 from rules.series import episodes
-from store import (
-    budgets,
-    entries,
-    history,
-    outbox,
-    parts,
-    series_rows,
-    threads,
-    tickets,
-    timers,
-)
+from store import budgets, entries, history, outbox, parts, series_rows, threads, tickets, timers
 from store.entries import Entry
 from store.series_rows import SeriesRow
 from store.threads import MailSeen, MailSent
@@ -59,9 +49,7 @@ class Applier:
         self._handles: dict[int, int] = {}
         self._part: Part | None = None
 
-    def apply(
-        self, decision: Decision, part: Part | None, *, kind: str, draw: list[int]
-    ) -> int | None:
+    def apply(self, decision: Decision, part: Part | None, *, kind: str, draw: list[int]) -> int | None:  # noqa: C901 -- one arm an effect
         """Apply every effect; returns the real id of the decision's ticket. `draw` gives numbers for new tickets."""
         self._handles, self._part = {}, part
         for effect in decision.effects:
@@ -73,45 +61,23 @@ class Applier:
                 case AddEntry():
                     self._add_entry(effect)
                 case LinkTickets():
-                    self.workspace.new_links.append(
-                        (
-                            self._real(effect.ticket_id),
-                            self._real(effect.other_id),
-                            effect.kind,
-                        )
-                    )
+                    self.workspace.new_links.append((self._real(effect.ticket_id), self._real(effect.other_id), effect.kind))
                 case SetTimer():
-                    key = (
-                        effect.subject_kind,
-                        self._real(effect.subject_id),
-                        effect.kind,
-                        effect.threshold,
-                    )
+                    key = (effect.subject_kind, self._real(effect.subject_id), effect.kind, effect.threshold)
                     self.workspace.timers[key] = effect.due_at
                 case ClearTimer():
-                    self.workspace.timers[
-                        (
-                            effect.subject_kind,
-                            self._real(effect.subject_id),
-                            effect.kind,
-                            effect.threshold,
-                        )
-                    ] = None
+                    self.workspace.timers[(effect.subject_kind, self._real(effect.subject_id), effect.kind, effect.threshold)] = None
                 case Notify():
                     self._notify(effect)
                 case SpendBudget():
-                    self.workspace.spend(
-                        (effect.key, effect.window_start), effect.limit
-                    )
+                    self.workspace.spend((effect.key, effect.window_start), effect.limit)
                 case KeepSeries():
                     self._keep_series(effect)
                 case MarkUndelivered():
                     self.workspace.bounced.append(effect.notification_id)
                 case _:
                     assert_never(effect)
-        ticket_id = (
-            self._real(decision.ticket_id) if decision.ticket_id is not None else None
-        )
+        ticket_id = self._real(decision.ticket_id) if decision.ticket_id is not None else None
         if part is not None:
             self._remember(part, decision, ticket_id, kind)
             if kind == "monitoring_event" and ticket_id is not None and ticket_id not in self._handles.values():
@@ -128,74 +94,35 @@ class Applier:
         self.workspace.put_ticket(ticket)
         actor = ticket.requester or f"source:{ticket.source}"
         self._history(
-            ticket,
-            "open",
-            actor,
-            {
-                name: str(getattr(ticket, name))
-                for name in ("type", "state", "priority", "subject", "team")
-            },
+            ticket, "open", actor, {name: str(getattr(ticket, name)) for name in ("type", "state", "priority", "subject", "team")}
         )
 
     def _change(self, effect: ChangeTicket) -> None:
         before = self.workspace.tickets[effect.before.id]
         fields = effect.after.__struct_fields__
-        changed = {
-            name: getattr(effect.after, name)
-            for name in fields
-            if getattr(effect.after, name) != getattr(effect.before, name)
-        }
+        changed = {name: getattr(effect.after, name) for name in fields if getattr(effect.after, name) != getattr(effect.before, name)}
         after = msgspec.structs.replace(before, **changed)
-        if (
-            before.id not in self.workspace.new_tickets
-            and before.id not in self.workspace.seen_versions
-        ):
+        if before.id not in self.workspace.new_tickets and before.id not in self.workspace.seen_versions:
             after = msgspec.structs.replace(after, version=before.version + 1)
         self.workspace.put_ticket(after)
-        told = {
-            name: f"{getattr(before, name)} -> {value}"
-            for name, value in changed.items()
-            if name not in HIDDEN_FIELDS
-        }
+        told = {name: f"{getattr(before, name)} -> {value}" for name, value in changed.items() if name not in HIDDEN_FIELDS}
         self._history(after, effect.verb, effect.actor, told)
 
-    def _history(
-        self, ticket: Ticket, kind: str, actor: str, content: dict[str, str]
-    ) -> None:
+    def _history(self, ticket: Ticket, kind: str, actor: str, content: dict[str, str]) -> None:
         ids = (self._part.envelope.id,) if self._part else ()
-        self.workspace.new_history.append(
-            HistoryRow(f"ticket:{ticket.id}", kind, actor, ids, content)
-        )
+        self.workspace.new_history.append(HistoryRow(f"ticket:{ticket.id}", kind, actor, ids, content))
 
     def _add_entry(self, effect: AddEntry) -> None:
         ticket_id, entry_id = self._real(effect.ticket_id), self.tx.new_id()
         message = mail_of(self._part) if self._part and effect.from_signal else None
-        self.workspace.new_entries.append(
-            self._entry(effect, ticket_id, entry_id, message)
-        )
+        self.workspace.new_entries.append(self._entry(effect, ticket_id, entry_id, message))
         if effect.verified and message is not None and effect.author:
             known = self.workspace.participants.get(ticket_id, frozenset())
             self.workspace.participants[ticket_id] = known | {effect.author}
-        content = {
-            "author": effect.author,
-            "visibility": effect.visibility.value,
-            "text_sha256": _digest(effect.text),
-            "note": effect.note,
-        }
-        self._history(
-            self.workspace.tickets[ticket_id],
-            "entry",
-            effect.author or "unknown",
-            content,
-        )
+        content = {"author": effect.author, "visibility": effect.visibility.value, "text_sha256": _digest(effect.text), "note": effect.note}
+        self._history(self.workspace.tickets[ticket_id], "entry", effect.author or "unknown", content)
 
-    def _entry(
-        self,
-        effect: AddEntry,
-        ticket_id: int,
-        entry_id: int,
-        message: UserMessage | None,
-    ) -> Entry:
+    def _entry(self, effect: AddEntry, ticket_id: int, entry_id: int, message: UserMessage | None) -> Entry:
         part = self._part if message is not None else None
         defects = "; ".join(message.defects) if message else ""
         return Entry(
@@ -223,9 +150,7 @@ class Applier:
         ticket = self.workspace.tickets[self._real(effect.ticket_id)]
         row_id = self.tx.new_id()
         recipient = canonical(effect.recipient.address)
-        message_id = mint_message_id(
-            self.casework.keys, row_id, recipient, self.casework.desk.domain
-        )
+        message_id = mint_message_id(self.casework.keys, row_id, recipient, self.casework.desk.domain)
         suppressed = effect.suppressed_because
         self.workspace.notifications.append(
             Notification(
@@ -237,37 +162,22 @@ class Applier:
                 recipient_name=effect.recipient.name,
                 message_id=message_id,
                 in_reply_to=effect.in_reply_to,
-                references=(
-                    *effect.references[:1],
-                    *effect.references[1:][-MAX_REFERENCE_IDS:],
-                ),
+                references=(*effect.references[:1], *effect.references[1:][-MAX_REFERENCE_IDS:]),
                 facts=self._facts(ticket) | effect.facts,
                 created_at=self.tx.now,
                 due_at=effect.due_at or self.tx.now,
-                state=DeliveryState.QUEUED
-                if suppressed is None
-                else DeliveryState.SUPPRESSED,
+                state=DeliveryState.QUEUED if suppressed is None else DeliveryState.SUPPRESSED,
                 suppressed_because=suppressed,
             )
         )
-        sent = MailSent(
-            outbox_id=row_id,
-            message_id=message_id,
-            recipient=recipient,
-            ticket_id=ticket.id,
-        )
-        self.workspace.sent[threads.key_of(message_id)] = self.workspace.sent_by_id[
-            row_id
-        ] = sent
+        sent = MailSent(outbox_id=row_id, message_id=message_id, recipient=recipient, ticket_id=ticket.id)
+        self.workspace.sent[threads.key_of(message_id)] = self.workspace.sent_by_id[row_id] = sent
 
     def _facts(self, ticket: Ticket) -> dict[str, str]:
         """What every template may say of the ticket and the desk, as text."""
         desk = self.casework.desk
         team = team_by_key(desk, ticket.team)
-        service = next(
-            (each.name for each in desk.services if each.key == ticket.service),
-            ticket.service,
-        )
+        service = next((each.name for each in desk.services if each.key == ticket.service), ticket.service)
         return {
             "number": number_text(ticket.type, ticket.number),
             "type": ticket.type.value.replace("_", " "),
@@ -283,9 +193,7 @@ class Applier:
 
     def _keep_series(self, effect: KeepSeries) -> None:
         instances = tuple(
-            msgspec.structs.replace(each, ticket_id=self._real(each.ticket_id))
-            if each.ticket_id is not None
-            else each
+            msgspec.structs.replace(each, ticket_id=self._real(each.ticket_id)) if each.ticket_id is not None else each
             for each in effect.state.instances
         )
         state = msgspec.structs.replace(effect.state, instances=instances)
@@ -293,25 +201,11 @@ class Applier:
         known = self.workspace.series.get(key)
         found = episodes(state, gap_seconds=0, now=self.tx.now)
         is_open = any(each.open for each in found)
-        current = next(
-            (
-                each.ticket_id
-                for each in reversed(instances)
-                if each.ticket_id is not None
-            ),
-            None,
-        )
-        self.workspace.series[key] = SeriesRow(
-            state=state,
-            open=is_open,
-            ticket_id=current,
-            version=known.version if known else 0,
-        )
+        current = next((each.ticket_id for each in reversed(instances) if each.ticket_id is not None), None)
+        self.workspace.series[key] = SeriesRow(state=state, open=is_open, ticket_id=current, version=known.version if known else 0)
         self.workspace.changed_series.add(key)
 
-    def _remember(
-        self, part: Part, decision: Decision, ticket_id: int | None, kind: str
-    ) -> None:
+    def _remember(self, part: Part, decision: Decision, ticket_id: int | None, kind: str) -> None:
         """Keep the mail for sameness and threading, and the part with its reasons when it had an effect worth explaining."""
         message = mail_of(part)
         if message is not None and decision.outcome is not Outcome.DUPLICATE:
@@ -327,14 +221,7 @@ class Applier:
             self.workspace.seen.setdefault(seen.key_sha256, []).append(seen)
             self.workspace.new_seen.append(seen)
         if decision.outcome is not Outcome.DUPLICATE or message is not None:
-            row = PartRow(
-                part.envelope.id,
-                part.seq,
-                kind,
-                decision.outcome,
-                ticket_id,
-                decision.reasons,
-            )
+            row = PartRow(part.envelope.id, part.seq, kind, decision.outcome, ticket_id, decision.reasons)
             self.workspace.new_parts.append(row)
 
 
@@ -342,9 +229,7 @@ def participants_hash(message: UserMessage) -> bytes:
     """The hash of the people of a mail: From, To and Cc, in any order."""
     people = [message.sender, *message.to, *message.cc]
     addresses = sorted({canonical(each.address) for each in people if each is not None})
-    return hashlib.sha256(
-        "\n".join(addresses).encode("utf-8", "surrogatepass")
-    ).digest()
+    return hashlib.sha256("\n".join(addresses).encode("utf-8", "surrogatepass")).digest()
 
 
 def _digest(text: str) -> str:
@@ -354,38 +239,16 @@ def _digest(text: str) -> str:
 def flush(tx: Tx, workspace: Workspace) -> None:
     """Write the workspace: one bulk statement a table. Raises Conflict when somebody was faster."""
     tickets.insert_many(tx, list(workspace.new_tickets.values()))
-    tickets.update_many(
-        tx,
-        [
-            (seen, workspace.tickets[ticket_id])
-            for ticket_id, seen in workspace.seen_versions.items()
-        ],
-    )
+    tickets.update_many(tx, [(seen, workspace.tickets[ticket_id]) for ticket_id, seen in workspace.seen_versions.items()])
     tickets.count_events(tx, workspace.event_counts)
     entries.insert_many(tx, workspace.new_entries)
     threads.remember_many(tx, workspace.new_seen)
     tickets.link_many(tx, workspace.new_links)
-    series_rows.keep_many(
-        tx, [workspace.series[key] for key in sorted(workspace.changed_series)]
-    )
+    series_rows.keep_many(tx, [workspace.series[key] for key in sorted(workspace.changed_series)])
     budgets.spend(tx, workspace.spending)
-    timers.set_many(
-        tx, [(key, due) for key, due in workspace.timers.items() if due is not None]
-    )
+    timers.set_many(tx, [(key, due) for key, due in workspace.timers.items() if due is not None])
     timers.clear_many(tx, [key for key, due in workspace.timers.items() if due is None])
     outbox.enqueue(tx, workspace.notifications)
     outbox.mark_bounced(tx, workspace.bounced)
-    parts.insert_many(
-        tx,
-        [
-            (row.inbox_id, row.seq, row.kind, row.outcome, row.ticket_id, row.reasons)
-            for row in workspace.new_parts
-        ],
-    )
-    history.append_many(
-        tx,
-        [
-            (row.stream, row.kind, row.actor, row.ids, msgspec.json.encode(row.content))
-            for row in workspace.new_history
-        ],
-    )
+    parts.insert_many(tx, [(row.inbox_id, row.seq, row.kind, row.outcome, row.ticket_id, row.reasons) for row in workspace.new_parts])
+    history.append_many(tx, [(row.stream, row.kind, row.actor, row.ids, msgspec.json.encode(row.content)) for row in workspace.new_history])

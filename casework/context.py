@@ -19,6 +19,4 @@ class Casework(msgspec.Struct, frozen=True, kw_only=True):
 
     def policy(self, source: str) -> EventPolicy:
         """The policy of a source; one that is not configured has the defaults."""
-        return self.sources.get(source) or EventPolicy(
-            gap_seconds=self.ruleset.settings.gap_seconds
-        )
+        return self.sources.get(source) or EventPolicy(gap_seconds=self.ruleset.settings.gap_seconds)

@@ -4,15 +4,7 @@ from collections.abc import Sequence
 
 from casework.apply import Applier, flush, participants_hash
 from casework.context import Casework
-from casework.load import (
-    event_snapshot,
-    incidents_of,
-    load,
-    load_tickets,
-    mail_of,
-    mail_snapshot,
-    waits,
-)
+from casework.load import event_snapshot, incidents_of, load, load_tickets, mail_of, mail_snapshot, waits
 from casework.part import Handled, Part
 from casework.workspace import Workspace
 from itsm.act import Act
@@ -40,25 +32,15 @@ def handle(tx: Tx, parts: Sequence[Part], casework: Casework) -> list[Handled]:
     applier = Applier(tx, workspace, casework)
     handled = [_handle_one(tx, part, workspace, applier, casework) for part in parts]
     flush(tx, workspace)
-    outcomes = [
-        (each.part.envelope.id, each.part.seq, each.outcome)
-        for each in handled
-        if each.outcome is not None
-    ]
+    outcomes = [(each.part.envelope.id, each.part.seq, each.outcome) for each in handled if each.outcome is not None]
     inbox.record_outcomes(tx, outcomes)
     return handled
 
 
-def _handle_one(
-    tx: Tx, part: Part, workspace: Workspace, applier: Applier, casework: Casework
-) -> Handled:
+def _handle_one(tx: Tx, part: Part, workspace: Workspace, applier: Applier, casework: Casework) -> Handled:
     signal = part.signal
     if isinstance(signal, Malformed):
-        reasons = Reasons(
-            code="malformed",
-            sentence=signal.reason,
-            values={"detail": signal.detail} if signal.detail else {},
-        )
+        reasons = Reasons(code="malformed", sentence=signal.reason, values={"detail": signal.detail} if signal.detail else {})
         decision = Decision(outcome=Outcome.QUARANTINED, reasons=reasons)
         kind = "malformed"
     elif isinstance(signal, MonitoringEvent):
@@ -81,14 +63,10 @@ def _handle_one(
         )
         kind = "delivery_report" if signal is not message else "user_message"
     ticket_id = applier.apply(decision, part, kind=kind, draw=_draw(tx, decision))
-    return Handled(
-        part=part, outcome=decision.outcome, decision=decision, ticket_id=ticket_id
-    )
+    return Handled(part=part, outcome=decision.outcome, decision=decision, ticket_id=ticket_id)
 
 
-def _decide_event(
-    tx: Tx, part: Part, event: MonitoringEvent, workspace: Workspace, casework: Casework
-) -> Decision:
+def _decide_event(tx: Tx, part: Part, event: MonitoringEvent, workspace: Workspace, casework: Casework) -> Decision:
     return decide_event(
         event,
         part.envelope,
@@ -112,16 +90,10 @@ def perform(tx: Tx, act: Act, casework: Casework) -> Ticket:
     if found is None:
         raise Permanent(f"there is no ticket number {act.ticket_number}", status=404)
     if act.expected_version is not None and act.expected_version != found.version:
-        raise Conflict(
-            f"the ticket is at version {found.version}, not {act.expected_version}: somebody changed it first"
-        )
-    decision = decide_act(
-        act, found, ruleset=casework.ruleset, desk=casework.desk, now=tx.now
-    )
+        raise Conflict(f"the ticket is at version {found.version}, not {act.expected_version}: somebody changed it first")
+    decision = decide_act(act, found, ruleset=casework.ruleset, desk=casework.desk, now=tx.now)
     if isinstance(decision, Illegal):
-        raise Refused(
-            decision.reason, legal=tuple(verb.value for verb in decision.legal_acts)
-        )
+        raise Refused(decision.reason, legal=tuple(verb.value for verb in decision.legal_acts))
     workspace = Workspace(tx.now)
     workspace.tickets[found.id] = found
     workspace.numbers[found.number] = found.id
@@ -136,60 +108,32 @@ def tick(tx: Tx, casework: Casework, *, limit: int) -> int:
     if not due:
         return 0
     workspace = Workspace(tx.now)
-    workspace.tickets |= tickets.by_ids(
-        tx, [each.subject_id for each in due if each.subject_kind == "ticket"]
-    )
-    rows = series_rows.by_ids(
-        tx, [each.subject_id for each in due if each.subject_kind == "series"]
-    )
-    workspace.series |= {
-        (row.state.source, row.state.series_key): row for row in rows.values()
-    }
+    workspace.tickets |= tickets.by_ids(tx, [each.subject_id for each in due if each.subject_kind == "ticket"])
+    rows = series_rows.by_ids(tx, [each.subject_id for each in due if each.subject_kind == "series"])
+    workspace.series |= {(row.state.source, row.state.series_key): row for row in rows.values()}
     load_tickets(tx, workspace, incidents_of(row.state for row in rows.values()))
-    keys = [
-        (each.subject_kind, each.subject_id, each.kind, each.threshold) for each in due
-    ]
+    keys = [(each.subject_kind, each.subject_id, each.kind, each.threshold) for each in due]
     generations = timers.generations(tx, keys)
     applier = Applier(tx, workspace, casework)
     for timer, key in zip(due, keys, strict=True):
         decision = _decide_timer(timer, generations.get(key), workspace, rows, casework)
-        workspace.timers.setdefault(
-            key, None
-        )  # it is done, unless the decision sets it again
+        workspace.timers.setdefault(key, None)  # it is done, unless the decision sets it again
         applier.apply(decision, None, kind="timer_due", draw=_draw(tx, decision))
     flush(tx, workspace)
     return len(due)
 
 
 def _decide_timer(
-    timer: TimerDue,
-    generation: int | None,
-    workspace: Workspace,
-    rows: dict[int, series_rows.SeriesRow],
-    casework: Casework,
+    timer: TimerDue, generation: int | None, workspace: Workspace, rows: dict[int, series_rows.SeriesRow], casework: Casework
 ) -> Decision:
     if timer.kind != EXPIRY:
-        return decide_auto_close(
-            timer, workspace.tickets.get(timer.subject_id), generation, workspace.now
-        )
+        return decide_auto_close(timer, workspace.tickets.get(timer.subject_id), generation, workspace.now)
     row = rows.get(timer.subject_id)
     snapshot = None
     if row is not None:
         state = workspace.series[(row.state.source, row.state.series_key)].state
         ids = {each.ticket_id for each in state.instances if each.ticket_id is not None}
-        known = {
-            ticket_id: workspace.tickets[ticket_id]
-            for ticket_id in ids
-            if ticket_id in workspace.tickets
-        }
+        known = {ticket_id: workspace.tickets[ticket_id] for ticket_id in ids if ticket_id in workspace.tickets}
         snapshot = EventSnapshot(series=state, tickets=known)
     policy = casework.policy(row.state.source if row else "")
-    return decide_expiry(
-        timer,
-        snapshot,
-        generation,
-        policy=policy,
-        ruleset=casework.ruleset,
-        desk=casework.desk,
-        now=workspace.now,
-    )
+    return decide_expiry(timer, snapshot, generation, policy=policy, ruleset=casework.ruleset, desk=casework.desk, now=workspace.now)

@@ -45,11 +45,7 @@ def number_in_subject(message: UserMessage) -> int | None:
 
 def sameness_key(message: UserMessage) -> bytes:
     """The key a mail is compared with others under."""
-    return (
-        threads.key_of(message.message_id)
-        if message.message_id
-        else threads.fallback_key_of(message.fallback_sha256)
-    )
+    return threads.key_of(message.message_id) if message.message_id else threads.fallback_key_of(message.fallback_sha256)
 
 
 def verp_of(envelope: Envelope, keys: Sequence[tuple[int, bytes]]) -> int | None:
@@ -66,19 +62,13 @@ def verp_of(envelope: Envelope, keys: Sequence[tuple[int, bytes]]) -> int | None
 def load(tx: Tx, parts: Sequence[Part], casework: Casework) -> Workspace:
     """Everything the parts' decisions may read, in statements whose number does not depend on how many there are."""
     workspace = Workspace(tx.now)
-    mails = [
-        (part, message) for part in parts if (message := mail_of(part)) is not None
-    ]
+    mails = [(part, message) for part in parts if (message := mail_of(part)) is not None]
     if mails:
         _load_mails(tx, workspace, mails, casework)
     events = [part.signal for part in parts if isinstance(part.signal, MonitoringEvent)]
     if events:
-        workspace.series = series_rows.by_keys(
-            tx, {(event.source, event.series_key) for event in events}
-        )
-        load_tickets(
-            tx, workspace, incidents_of(row.state for row in workspace.series.values())
-        )
+        workspace.series = series_rows.by_keys(tx, {(event.source, event.series_key) for event in events})
+        load_tickets(tx, workspace, incidents_of(row.state for row in workspace.series.values()))
     return workspace
 
 
@@ -93,86 +83,43 @@ def incidents_of(states: Iterable[SeriesState]) -> Iterator[int]:
 def load_tickets(tx: Tx, workspace: Workspace, ids: Iterable[int]) -> None:
     """Load tickets into the workspace."""
     workspace.tickets |= tickets.by_ids(tx, ids)
-    workspace.numbers |= {
-        ticket.number: ticket.id for ticket in workspace.tickets.values()
-    }
+    workspace.numbers |= {ticket.number: ticket.id for ticket in workspace.tickets.values()}
 
 
-def _load_mails(
-    tx: Tx,
-    workspace: Workspace,
-    mails: list[tuple[Part, UserMessage]],
-    casework: Casework,
-) -> None:
-    referenced = {
-        threads.key_of(each) for _, message in mails for each in referenced_ids(message)
-    }
+def _load_mails(tx: Tx, workspace: Workspace, mails: list[tuple[Part, UserMessage]], casework: Casework) -> None:
+    referenced = {threads.key_of(each) for _, message in mails for each in referenced_ids(message)}
     own = {sameness_key(message) for _, message in mails}
     workspace.seen.update(threads.seen_before(tx, referenced | own))
     workspace.sent = threads.sent_before(tx, referenced) if referenced else {}
-    returned = [
-        found
-        for part, _ in mails
-        if (found := verp_of(part.envelope, casework.keys)) is not None
-    ]
+    returned = [found for part, _ in mails if (found := verp_of(part.envelope, casework.keys)) is not None]
     workspace.sent_by_id = threads.sent_by_ids(tx, returned) if returned else {}
     missing = referenced - workspace.seen.keys() - workspace.sent.keys()
     workspace.pending = threads.pending_in_inbox(tx, missing) if missing else set()
-    numbers = {
-        number
-        for _, message in mails
-        if (number := number_in_subject(message)) is not None
-    }
+    numbers = {number for _, message in mails if (number := number_in_subject(message)) is not None}
     by_number = tickets.by_numbers(tx, numbers) if numbers else {}
     workspace.tickets |= {ticket.id: ticket for ticket in by_number.values()}
-    ids = {
-        seen.ticket_id
-        for rows in workspace.seen.values()
-        for seen in rows
-        if seen.ticket_id is not None
-    }
-    ids |= {
-        sent.ticket_id
-        for sent in (*workspace.sent.values(), *workspace.sent_by_id.values())
-    }
+    ids = {seen.ticket_id for rows in workspace.seen.values() for seen in rows if seen.ticket_id is not None}
+    ids |= {sent.ticket_id for sent in (*workspace.sent.values(), *workspace.sent_by_id.values())}
     load_tickets(tx, workspace, ids - workspace.tickets.keys())
     workspace.numbers |= {number: ticket.id for number, ticket in by_number.items()}
-    workspace.participants = (
-        entries.participants(tx, workspace.tickets) if workspace.tickets else {}
-    )
-    senders = {
-        canonical(message.sender.address) for _, message in mails if message.sender
-    }
-    wanted = [
-        key
-        for sender in senders
-        for key in budget_keys(sender, casework.ruleset.settings, tx.now)
-    ]
-    workspace.budgets = budgets.used(
-        tx, ((key.key, key.window_start) for key in wanted)
-    )
+    workspace.participants = entries.participants(tx, workspace.tickets) if workspace.tickets else {}
+    senders = {canonical(message.sender.address) for _, message in mails if message.sender}
+    wanted = [key for sender in senders for key in budget_keys(sender, casework.ruleset.settings, tx.now)]
+    workspace.budgets = budgets.used(tx, ((key.key, key.window_start) for key in wanted))
 
 
 def waits(part: Part, message: UserMessage, workspace: Workspace) -> bool:
     """Whether a reply must wait: what it references is accepted but not triaged yet, and it is younger than 30 s."""
     if workspace.now - part.envelope.received_at >= REPLY_WAIT:
         return False
-    return any(
-        threads.key_of(each) in workspace.pending for each in referenced_ids(message)
-    )
+    return any(threads.key_of(each) in workspace.pending for each in referenced_ids(message))
 
 
-def mail_snapshot(
-    part: Part, message: UserMessage, workspace: Workspace, casework: Casework
-) -> MailSnapshot:
+def mail_snapshot(part: Part, message: UserMessage, workspace: Workspace, casework: Casework) -> MailSnapshot:
     """What the rules may know about one mail."""
     sender = canonical(message.sender.address) if message.sender else ""
     number = number_in_subject(message)
-    by_subject = (
-        workspace.tickets.get(workspace.numbers.get(number, 0))
-        if number is not None
-        else None
-    )
+    by_subject = workspace.tickets.get(workspace.numbers.get(number, 0)) if number is not None else None
     token = verp_of(part.envelope, casework.keys)
     sent = workspace.sent_by_id.get(token) if token is not None else None
     returned = workspace.tickets.get(sent.ticket_id) if sent else None
@@ -189,30 +136,19 @@ def mail_snapshot(
         ),
         referenced=tuple(_referenced(message, sender, workspace, casework)),
         by_subject=by_subject,
-        by_subject_participant=by_subject is not None
-        and _participates(sender, by_subject.id, workspace),
-        returned=Returned(
-            notification_id=sent.outbox_id, recipient=sent.recipient, ticket=returned
-        )
-        if sent and returned
-        else None,
+        by_subject_participant=by_subject is not None and _participates(sender, by_subject.id, workspace),
+        returned=Returned(notification_id=sent.outbox_id, recipient=sent.recipient, ticket=returned) if sent and returned else None,
         budgets_used=workspace.budgets,
-        ours=message.sent_by_us is not None
-        and is_our_mark(casework.keys, message.sent_by_us),
+        ours=message.sent_by_us is not None and is_our_mark(casework.keys, message.sent_by_us),
     )
 
 
 def _participates(sender: str, ticket_id: int, workspace: Workspace) -> bool:
     ticket = workspace.tickets[ticket_id]
-    return bool(sender) and (
-        sender == ticket.requester
-        or sender in workspace.participants.get(ticket_id, ())
-    )
+    return bool(sender) and (sender == ticket.requester or sender in workspace.participants.get(ticket_id, ()))
 
 
-def _referenced(
-    message: UserMessage, sender: str, workspace: Workspace, casework: Casework
-) -> Iterator[Referenced]:
+def _referenced(message: UserMessage, sender: str, workspace: Workspace, casework: Casework) -> Iterator[Referenced]:
     """The tickets behind the references. One that has our form but not our MAC leads nowhere."""
     for message_id in referenced_ids(message):
         key = threads.key_of(message_id)
@@ -222,8 +158,7 @@ def _referenced(
             yield Referenced(
                 message_id=message_id,
                 ticket=workspace.tickets[sent.ticket_id],
-                minted_for_sender=minted
-                and matches_recipient(casework.keys, message_id, sender),
+                minted_for_sender=minted and matches_recipient(casework.keys, message_id, sender),
                 participant=_participates(sender, sent.ticket_id, workspace),
             )
             continue
@@ -237,26 +172,10 @@ def _referenced(
                 )
 
 
-def event_snapshot(
-    tx: Tx, event: MonitoringEvent, workspace: Workspace
-) -> EventSnapshot:
+def event_snapshot(tx: Tx, event: MonitoringEvent, workspace: Workspace) -> EventSnapshot:
     """What the rules may know about one monitoring event; a series nobody knew gets its id here."""
     row = workspace.series.get((event.source, event.series_key))
-    state = (
-        row.state
-        if row
-        else SeriesState(
-            id=tx.new_id(), source=event.source, series_key=event.series_key
-        )
-    )
-    ids = {
-        instance.ticket_id
-        for instance in state.instances
-        if instance.ticket_id is not None
-    }
-    found = {
-        ticket_id: workspace.tickets[ticket_id]
-        for ticket_id in ids
-        if ticket_id in workspace.tickets
-    }
+    state = row.state if row else SeriesState(id=tx.new_id(), source=event.source, series_key=event.series_key)
+    ids = {instance.ticket_id for instance in state.instances if instance.ticket_id is not None}
+    found = {ticket_id: workspace.tickets[ticket_id] for ticket_id in ids if ticket_id in workspace.tickets}
     return EventSnapshot(series=state, tickets=found)

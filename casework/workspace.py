@@ -23,24 +23,9 @@ class PartRow:
 
     __slots__ = ("inbox_id", "kind", "outcome", "reasons", "seq", "ticket_id")
 
-    def __init__(
-        self,
-        inbox_id: int,
-        seq: int,
-        kind: str,
-        outcome: Outcome,
-        ticket_id: int | None,
-        reasons: Reasons,
-    ) -> None:
+    def __init__(self, inbox_id: int, seq: int, kind: str, outcome: Outcome, ticket_id: int | None, reasons: Reasons) -> None:
         """Keep the fields."""
-        (
-            self.inbox_id,
-            self.seq,
-            self.kind,
-            self.outcome,
-            self.ticket_id,
-            self.reasons,
-        ) = inbox_id, seq, kind, outcome, ticket_id, reasons
+        (self.inbox_id, self.seq, self.kind, self.outcome, self.ticket_id, self.reasons) = inbox_id, seq, kind, outcome, ticket_id, reasons
 
 
 class HistoryRow:
@@ -48,22 +33,9 @@ class HistoryRow:
 
     __slots__ = ("actor", "content", "ids", "kind", "stream")
 
-    def __init__(
-        self,
-        stream: str,
-        kind: str,
-        actor: str,
-        ids: tuple[int, ...],
-        content: dict[str, str],
-    ) -> None:
+    def __init__(self, stream: str, kind: str, actor: str, ids: tuple[int, ...], content: dict[str, str]) -> None:
         """Keep the fields; `content` is erasable, the rest stands in the chain."""
-        self.stream, self.kind, self.actor, self.ids, self.content = (
-            stream,
-            kind,
-            actor,
-            ids,
-            content,
-        )
+        self.stream, self.kind, self.actor, self.ids, self.content = (stream, kind, actor, ids, content)
 
 
 class Workspace:

@@ -54,7 +54,9 @@ def command(arguments: list[str]) -> Findings:
 
 def sources(root: Path) -> list[Path]:
     """Every Python file of the project."""
-    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard", "*.py", "dev"], cwd=root, capture_output=True, text=True, check=False)
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard", "*.py", "dev"], cwd=root, capture_output=True, text=True, check=False
+    )
     return [root / line for line in listed.stdout.splitlines() if (root / line).is_file()]
 
 
@@ -87,7 +89,9 @@ def fragments(root: Path) -> Findings:
     """Files of changelog.d that towncrier would not find."""
     kinds = {each["directory"] for each in tomllib.loads((root / "pyproject.toml").read_text())["tool"]["towncrier"]["type"]}
     files = [each for each in (root / "changelog.d").iterdir() if each.name not in (".gitignore", "README.md")]
-    return [f"changelog.d/{each.name}: name it <word>.<{'|'.join(sorted(kinds))}>.md" for each in files if not _is_fragment(each.name, kinds)]
+    return [
+        f"changelog.d/{each.name}: name it <word>.<{'|'.join(sorted(kinds))}>.md" for each in files if not _is_fragment(each.name, kinds)
+    ]
 
 
 def _is_fragment(name: str, kinds: set[str]) -> bool:

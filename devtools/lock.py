@@ -31,7 +31,7 @@ def out_of_step(requirements: list[str], lock: str) -> list[str]:
     return [f"{name}=={version}" for name, _, version in parts if have.get(name.lower().replace("_", "-")) != version]
 
 
-def run(root: Path, python: str, rest: list[str]) -> int:
+def run(root: Path, rest: list[str]) -> int:
     """Resolve on this Python, then gather the hashes of the same versions for every Python and platform we name."""
     if rest:
         print("dev lock takes no arguments", file=sys.stderr)
@@ -49,7 +49,18 @@ def run(root: Path, python: str, rest: list[str]) -> int:
 
 def _report(arguments: list[str]) -> list[dict[str, object]]:
     with tempfile.NamedTemporaryFile(suffix=".json") as report:
-        command = [sys.executable, "-m", "pip", "install", "--quiet", "--dry-run", "--ignore-installed", "--report", report.name, *arguments]
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--dry-run",
+            "--ignore-installed",
+            "--report",
+            report.name,
+            *arguments,
+        ]
         if subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False).returncode != 0:
             return []
         return list(json.loads(Path(report.name).read_text())["install"])
@@ -72,8 +83,15 @@ def _hashes(pins: list[str]) -> dict[str, set[str]]:
     targets: list[list[str]] = [[]]
     for version in PYTHONS:
         for platform in PLATFORMS:
-            names = {platform, platform.replace("2_28", "2_17"), platform.replace("manylinux_2_28", "manylinux2014"), platform.replace("14_0", "11_0")}
-            targets.append(["--target", "unused", "--python-version", version, *(word for name in sorted(names) for word in ("--platform", name))])
+            names = {
+                platform,
+                platform.replace("2_28", "2_17"),
+                platform.replace("manylinux_2_28", "manylinux2014"),
+                platform.replace("14_0", "11_0"),
+            }
+            targets.append(
+                ["--target", "unused", "--python-version", version, *(word for name in sorted(names) for word in ("--platform", name))]
+            )
     for target in targets:
         options = ["--no-deps", "--only-binary", ":all:", *target]
         items = _report([*options, *pins]) or [item for pin in pins for item in _report([*options, pin])]

@@ -10,11 +10,7 @@ from itsm.signal import Malformed, MonitoringEvent, Parsed
 
 Adapter = Callable[[bytes, ParseContext], tuple[MonitoringEvent | Malformed, ...]]
 
-ADAPTERS: dict[str, Adapter] = {
-    "alertmanager": alertmanager.parse,
-    "alertmanager_v2": alertmanager_v2.parse,
-    "generic": generic.parse,
-}
+ADAPTERS: dict[str, Adapter] = {"alertmanager": alertmanager.parse, "alertmanager_v2": alertmanager_v2.parse, "generic": generic.parse}
 RETRY_STATUS: dict[str, int] = {
     "alertmanager": alertmanager.RETRY_STATUS,
     "alertmanager_v2": alertmanager_v2.RETRY_STATUS,

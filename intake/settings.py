@@ -9,6 +9,8 @@ from msgspec import Meta
 from intake.context import ALERT_FORMATS, GenericMapping
 
 Words = tuple[str, ...]
+AtLeastOne = Annotated[int, Meta(ge=1)]
+NotNegative = Annotated[int, Meta(ge=0)]
 
 
 class SmtpLogin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -16,7 +18,9 @@ class SmtpLogin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     name: Annotated[str, Meta(description="Login name.", min_length=1)]
     password_file: Annotated[str, Meta(description="File with the password.", min_length=1)]
-    senders: Annotated[Words, Meta(description="From addresses that mail submitted with this login may carry; it is then trusted (level 1).")] = ()
+    senders: Annotated[
+        Words, Meta(description="From addresses that mail submitted with this login may carry; it is then trusted (level 1).")
+    ] = ()
 
 
 class SmtpSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -32,7 +36,9 @@ class SmtpSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     connection_limit: Annotated[int, Meta(description="Connections at the same time.", ge=1)] = 500
     connection_limit_per_address: Annotated[int, Meta(description="Connections of one client address.", ge=1)] = 50
     command_timeout_seconds: Annotated[float, Meta(description="Wait for a command, in seconds (RFC 5321 4.5.3.2.7: 300).", gt=0)] = 300.0
-    session_limit_seconds: Annotated[float, Meta(description="A session ends after this, whatever the client does, in seconds.", gt=0)] = 3600.0
+    session_limit_seconds: Annotated[float, Meta(description="A session ends after this, whatever the client does, in seconds.", gt=0)] = (
+        3600.0
+    )
     minimum_rate_bytes: Annotated[int, Meta(description="Bytes a second a client must send during DATA.", ge=1)] = 512
     error_limit: Annotated[int, Meta(description="Refused commands after which the session ends.", ge=1)] = 20
     command_limit: Annotated[int, Meta(description="How often one command may be given in a session.", ge=10)] = 10_000
@@ -52,7 +58,9 @@ class HttpSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     enabled: Annotated[bool, Meta(description="false closes this door.")] = True
     listen: Annotated[str, Meta(description="Address and port.")] = "127.0.0.1:8025"
-    hosts: Annotated[Words, Meta(description="Values of the Host header that are answered; a loopback listener always answers its own names.")] = ()
+    hosts: Annotated[
+        Words, Meta(description="Values of the Host header that are answered; a loopback listener always answers its own names.")
+    ] = ()
     body_limit_bytes: Annotated[int, Meta(description="Largest webhook body, in bytes.", ge=1024)] = 10_485_760
     message_limit_bytes: Annotated[int, Meta(description="Largest mail by the API, in bytes.", ge=1024)] = 26_214_400
     requests_at_once: Annotated[int, Meta(description="Requests that may carry a body at the same time.", ge=1)] = 200
@@ -62,17 +70,24 @@ class HttpSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 class Source(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[[intake.source]]`: a monitoring system, at `POST /hooks/<name>`."""
 
-    name: Annotated[str, Meta(description="Name in the address and on the tickets: a-z, 0-9, - and _.", pattern="^[a-z0-9][a-z0-9_-]{0,62}$")]
+    name: Annotated[
+        str, Meta(description="Name in the address and on the tickets: a-z, 0-9, - and _.", pattern="^[a-z0-9][a-z0-9_-]{0,62}$")
+    ]
     format: Annotated[str, Meta(description="alertmanager, alertmanager_v2 or generic.")] = "generic"
     authentication: Annotated[
-        Literal["token", "hmac", "none"], Meta(description="token: a bearer token; hmac: HMAC-SHA256 of the body; none: only on loopback, or if you mean it.")
+        Literal["token", "hmac", "none"],
+        Meta(description="token: a bearer token; hmac: HMAC-SHA256 of the body; none: only on loopback, or if you mean it."),
     ] = "token"
     token_file: Annotated[str, Meta(description="File with the bearer token.")] = ""
     hmac_file: Annotated[str, Meta(description="File with the secret of the HMAC.")] = ""
-    hmac_header: Annotated[str, Meta(description="Header with the hex HMAC-SHA256 of the body, perhaps after `sha256=`.")] = "X-Hub-Signature-256"
+    hmac_header: Annotated[str, Meta(description="Header with the hex HMAC-SHA256 of the body, perhaps after `sha256=`.")] = (
+        "X-Hub-Signature-256"
+    )
     delivery_header: Annotated[str, Meta(description="Header with the vendor's delivery id: a repeat is answered, not stored.")] = ""
-    expire_after_seconds: Annotated[int | None, Meta(description="An alert that is not sent again for so long is over, in seconds.", ge=1)] = None
-    gap_seconds: Annotated[int | None, Meta(description="Overrides `[rules] gap_seconds` for this source.", ge=0)] = None
+    expire_after_seconds: Annotated[
+        AtLeastOne | None, Meta(description="An alert that is not sent again for so long is over, in seconds.")
+    ] = None
+    gap_seconds: Annotated[NotNegative | None, Meta(description="Overrides `[rules] gap_seconds` for this source.")] = None
     team: Annotated[str, Meta(description="Team of its incidents, by key.")] = ""
     service: Annotated[str, Meta(description="Service of its incidents, by key.")] = ""
     mapping: Annotated[GenericMapping | None, Meta(description="How a generic payload is read, `[intake.source.mapping]`.")] = None
@@ -83,11 +98,15 @@ class IntakeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
     pending_limit: Annotated[int, Meta(description="Envelopes that may wait for triage; more are answered 452 or 503.", ge=100)] = 200_000
     parsers: Annotated[int, Meta(description="Child processes that parse and render.", ge=1, le=32)] = 1
-    parse_timeout_seconds: Annotated[float, Meta(description="A batch may take so long in a child before it is killed, in seconds.", gt=0)] = 30.0
+    parse_timeout_seconds: Annotated[
+        float, Meta(description="A batch may take so long in a child before it is killed, in seconds.", gt=0)
+    ] = 30.0
     trusted_authserv_ids: Annotated[Words, Meta(description="Authserv-ids whose Authentication-Results are believed (RFC 8601).")] = ()
     smtp: Annotated[SmtpSettings, Meta(description="The SMTP door, `[intake.smtp]`.")] = SmtpSettings()
     http: Annotated[HttpSettings, Meta(description="The HTTP door, `[intake.http]`.")] = HttpSettings()
-    source: Annotated[tuple[Source, ...], Meta(description="Alert sources, `[[intake.source]]`; without any: alertmanager and generic, on loopback.")] = ()
+    source: Annotated[
+        tuple[Source, ...], Meta(description="Alert sources, `[[intake.source]]`; without any: alertmanager and generic, on loopback.")
+    ] = ()
 
 
 DEFAULT_SOURCES = (
@@ -154,7 +173,9 @@ def refusals(settings: IntakeSettings) -> list[Refusal]:
 def _source_refusals(path: str, source: Source, loopback: bool) -> list[Refusal]:
     found: list[Refusal] = []
     if source.format not in ALERT_FORMATS:
-        found.append(Refusal(path=f"{path}.format", message=f"there is no format {source.format!r}", hint=f"one of {', '.join(ALERT_FORMATS)}"))
+        found.append(
+            Refusal(path=f"{path}.format", message=f"there is no format {source.format!r}", hint=f"one of {', '.join(ALERT_FORMATS)}")
+        )
     needed = {"token": source.token_file, "hmac": source.hmac_file, "none": "none"}[source.authentication]
     if not needed and not (loopback and source.authentication == "token"):
         hint = f'set {source.authentication}_file, or authentication = "none" if everybody may post'

@@ -33,7 +33,10 @@ IDLE_SECONDS = 1.0
 # outcome: created, appended, linked, duplicate, suppressed, recorded, refused, quarantined, dropped
 MESSAGES = Counter("triaged_intake_messages_total", "Parts by their first outcome.", ["channel", "outcome"])
 LAG = Histogram(
-    "triaged_intake_lag_seconds", "Received to committed decision.", ["channel"], buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 600)
+    "triaged_intake_lag_seconds",
+    "Received to committed decision.",
+    ["channel"],
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 600),
 )
 FAILED = Counter("triaged_intake_attempts_failed_total", "Attempts at triage that failed and are tried again or quarantined.")
 

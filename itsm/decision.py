@@ -121,26 +121,13 @@ class KeepSeries(msgspec.Struct, frozen=True, kw_only=True, tag="keep_series"):
     state: SeriesState
 
 
-class MarkUndelivered(
-    msgspec.Struct, frozen=True, kw_only=True, tag="mark_undelivered"
-):
+class MarkUndelivered(msgspec.Struct, frozen=True, kw_only=True, tag="mark_undelivered"):
     """A delivery report came back for this row of the outbox."""
 
     notification_id: int
 
 
-Effect = (
-    OpenTicket
-    | ChangeTicket
-    | AddEntry
-    | LinkTickets
-    | SetTimer
-    | ClearTimer
-    | Notify
-    | SpendBudget
-    | KeepSeries
-    | MarkUndelivered
-)
+Effect = OpenTicket | ChangeTicket | AddEntry | LinkTickets | SetTimer | ClearTimer | Notify | SpendBudget | KeepSeries | MarkUndelivered
 
 
 class NearMiss(msgspec.Struct, frozen=True, kw_only=True):

@@ -48,9 +48,7 @@ OUTCOME_CODES: dict[Outcome, str] = {
     Outcome.DROPPED: "X",
 }
 PENDING_CODE = "."  # a part without outcome yet
-OUTCOME_OF_CODE: dict[str, Outcome] = {
-    code: outcome for outcome, code in OUTCOME_CODES.items()
-}
+OUTCOME_OF_CODE: dict[str, Outcome] = {code: outcome for outcome, code in OUTCOME_CODES.items()}
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True):

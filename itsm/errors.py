@@ -4,9 +4,7 @@
 class TriagedError(Exception):
     """Something went wrong."""
 
-    def __init__(
-        self, message: str | None = None, *, status: int = 500, enhanced: str = "4.3.0"
-    ) -> None:
+    def __init__(self, message: str | None = None, *, status: int = 500, enhanced: str = "4.3.0") -> None:
         """Keep the HTTP status and the SMTP enhanced code (RFC 3463) that a door should answer with."""
         super().__init__(message or (type(self).__doc__ or "").strip())
         self.status = status
@@ -16,9 +14,7 @@ class TriagedError(Exception):
 class MalformedInput(TriagedError):
     """The input is not what its format promises; sending it again will not help."""
 
-    def __init__(
-        self, message: str | None = None, *, status: int = 400, enhanced: str = "5.6.0"
-    ) -> None:
+    def __init__(self, message: str | None = None, *, status: int = 400, enhanced: str = "5.6.0") -> None:
         """Defaults: HTTP 400, enhanced code 5.6.0."""
         super().__init__(message, status=status, enhanced=enhanced)
 
@@ -26,14 +22,7 @@ class MalformedInput(TriagedError):
 class Transient(TriagedError):
     """Cannot be done now; the same thing may work later."""
 
-    def __init__(
-        self,
-        message: str | None = None,
-        *,
-        status: int = 503,
-        enhanced: str = "4.3.0",
-        retry_seconds: float = 5.0,
-    ) -> None:
+    def __init__(self, message: str | None = None, *, status: int = 503, enhanced: str = "4.3.0", retry_seconds: float = 5.0) -> None:
         """Defaults: HTTP 503, enhanced code 4.3.0; `retry_seconds` is a hint for Retry-After."""
         super().__init__(message, status=status, enhanced=enhanced)
         self.retry_seconds = retry_seconds
@@ -42,9 +31,7 @@ class Transient(TriagedError):
 class Permanent(TriagedError):
     """Cannot be done, now or later."""
 
-    def __init__(
-        self, message: str | None = None, *, status: int = 422, enhanced: str = "5.3.0"
-    ) -> None:
+    def __init__(self, message: str | None = None, *, status: int = 422, enhanced: str = "5.3.0") -> None:
         """Defaults: HTTP 422, enhanced code 5.3.0."""
         super().__init__(message, status=status, enhanced=enhanced)
 

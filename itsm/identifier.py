@@ -12,17 +12,9 @@ MAX_IDENTIFIER = 2**63 - 1
 def compose(unix_milliseconds: int, node: int, counter: int) -> int:
     """The identifier of these three parts; raises ValueError when one does not fit its bits."""
     milliseconds = unix_milliseconds - EPOCH_MILLISECONDS
-    if (
-        not 0 <= milliseconds < 2**41
-        or not 0 <= node <= MAX_NODE
-        or not 0 <= counter <= MAX_COUNTER
-    ):
-        raise ValueError(
-            f"identifier out of range: {unix_milliseconds} ms, node {node}, counter {counter}"
-        )
-    return (
-        (milliseconds << (NODE_BITS + COUNTER_BITS)) | (node << COUNTER_BITS) | counter
-    )
+    if not 0 <= milliseconds < 2**41 or not 0 <= node <= MAX_NODE or not 0 <= counter <= MAX_COUNTER:
+        raise ValueError(f"identifier out of range: {unix_milliseconds} ms, node {node}, counter {counter}")
+    return (milliseconds << (NODE_BITS + COUNTER_BITS)) | (node << COUNTER_BITS) | counter
 
 
 def milliseconds_of(identifier: int) -> int:
@@ -38,12 +30,7 @@ def inbox_text(identifier: int) -> str:
 def parse_inbox(text: str) -> int | None:
     """The identifier in `in-123`, or None when the text is not one."""
     head, dash, tail = text.strip().partition("-")
-    if (
-        head.lower() != "in"
-        or not dash
-        or not (tail.isascii() and tail.isdigit())
-        or len(tail) > 19
-    ):
+    if head.lower() != "in" or not dash or not (tail.isascii() and tail.isdigit()) or len(tail) > 19:
         return None
     number = int(tail)
     return number if number <= MAX_IDENTIFIER else None

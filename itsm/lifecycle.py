@@ -23,16 +23,10 @@ MOVES: dict[Verb, Move] = {
     Verb.START: Move(sources=OPEN, actors=_DESK, target=State.IN_PROGRESS),
     Verb.ASSIGN: Move(sources=OPEN, actors=_DESK, target=None),
     Verb.PEND: Move(sources=OPEN, actors=_DESK, target=State.PENDING),
-    Verb.RESUME: Move(
-        sources=frozenset({State.PENDING}), actors=_ALL, target=State.IN_PROGRESS
-    ),
+    Verb.RESUME: Move(sources=frozenset({State.PENDING}), actors=_ALL, target=State.IN_PROGRESS),
     Verb.RESOLVE: Move(sources=OPEN, actors=_ALL, target=State.RESOLVED),
-    Verb.REOPEN: Move(
-        sources=frozenset({State.RESOLVED}), actors=_ALL, target=State.IN_PROGRESS
-    ),
-    Verb.CLOSE: Move(
-        sources=frozenset({State.RESOLVED}), actors=_ALL, target=State.CLOSED
-    ),
+    Verb.REOPEN: Move(sources=frozenset({State.RESOLVED}), actors=_ALL, target=State.IN_PROGRESS),
+    Verb.CLOSE: Move(sources=frozenset({State.RESOLVED}), actors=_ALL, target=State.CLOSED),
     Verb.CANCEL: Move(sources=OPEN, actors=_ALL, target=State.CANCELLED),
     Verb.REPLY: Move(sources=OPEN | {State.RESOLVED}, actors=_ALL, target=None),
     Verb.NOTE: Move(sources=frozenset(State), actors=_DESK, target=None),
@@ -56,11 +50,7 @@ class Illegal(msgspec.Struct, frozen=True, kw_only=True, tag="illegal"):
 
 def legal_acts(ticket: Ticket, actor: ActorKind) -> tuple[Verb, ...]:
     """The verbs this kind of actor may use on the ticket as it is."""
-    return tuple(
-        verb
-        for verb, move in MOVES.items()
-        if ticket.state in move.sources and actor in move.actors
-    )
+    return tuple(verb for verb, move in MOVES.items() if ticket.state in move.sources and actor in move.actors)
 
 
 def judge(ticket: Ticket, act: Act) -> Legal | Illegal:
@@ -68,15 +58,9 @@ def judge(ticket: Ticket, act: Act) -> Legal | Illegal:
     move = MOVES[act.verb]
     options = legal_acts(ticket, act.actor.kind)
     if act.actor.kind not in move.actors:
-        return Illegal(
-            reason=f"{act.actor.kind.value} may not {act.verb.value} a ticket",
-            legal_acts=options,
-        )
+        return Illegal(reason=f"{act.actor.kind.value} may not {act.verb.value} a ticket", legal_acts=options)
     if ticket.state not in move.sources:
-        return Illegal(
-            reason=f"a ticket that is {ticket.state.value} cannot be changed by {act.verb.value}",
-            legal_acts=options,
-        )
+        return Illegal(reason=f"a ticket that is {ticket.state.value} cannot be changed by {act.verb.value}", legal_acts=options)
     missing = _missing(act)
     if missing:
         return Illegal(reason=missing, legal_acts=options)
@@ -93,16 +77,11 @@ def _missing(act: Act) -> str:
             return "assign needs a team or an assignee"
         case Verb.REPLY | Verb.NOTE if not act.text.strip():
             return f"{act.verb.value} needs words"
-        case Verb.PRIORITISE if not all(
-            given.get(name) in ("1", "2", "3") for name in ("impact", "urgency")
-        ):
+        case Verb.PRIORITISE if not all(given.get(name) in ("1", "2", "3") for name in ("impact", "urgency")):
             return "prioritise needs impact and urgency from 1 to 3"
         case Verb.CLASSIFY if not given.keys() & {"type", "service", "tags"}:
             return "classify needs a type, a service or tags"
-        case Verb.CLASSIFY if given.get("type", "incident") not in (
-            "incident",
-            "service_request",
-        ):
+        case Verb.CLASSIFY if given.get("type", "incident") not in ("incident", "service_request"):
             return "type must be incident or service_request"
         case _:
             return ""

@@ -39,9 +39,7 @@ AUTO_SUBMITTED: dict[Event, AutoSubmitted] = {
     Event.TEAM_ALERT_OPENED: AutoSubmitted.GENERATED,
     Event.TEAM_ALERT_RESOLVED: AutoSubmitted.GENERATED,
 }
-NULL_REVERSE_PATH = frozenset(
-    {Event.ACKNOWLEDGED}
-)  # RFC 3834 3.3: an automatic response goes out with <>, so it can never bounce
+NULL_REVERSE_PATH = frozenset({Event.ACKNOWLEDGED})  # RFC 3834 3.3: an automatic response goes out with <>, so it can never bounce
 
 
 class DeliveryState(StrEnum):

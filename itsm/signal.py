@@ -108,9 +108,7 @@ class DeliveryReport(msgspec.Struct, frozen=True, kw_only=True, tag="delivery_re
     recipients: tuple[ReportedRecipient, ...] = ()
 
 
-class MonitoringEvent(
-    msgspec.Struct, frozen=True, kw_only=True, tag="monitoring_event"
-):
+class MonitoringEvent(msgspec.Struct, frozen=True, kw_only=True, tag="monitoring_event"):
     """What a monitoring system said of one series at one time (design 8).
 
     `series_key` is stable per problem within the source. `started_at` names the instance; None where the payload has no

@@ -13,10 +13,7 @@ class TicketType(StrEnum):
     SERVICE_REQUEST = "service_request"
 
 
-PREFIXES: dict[TicketType, str] = {
-    TicketType.INCIDENT: "INC",
-    TicketType.SERVICE_REQUEST: "REQ",
-}
+PREFIXES: dict[TicketType, str] = {TicketType.INCIDENT: "INC", TicketType.SERVICE_REQUEST: "REQ"}
 KNOWN_PREFIXES = ("INC", "REQ", "PRB", "CHG")
 MAX_NUMBER = 2**40 - 1  # five octets in a reply token
 

@@ -15,16 +15,8 @@ from itsm.address import canonical
 from itsm.ticket import MAX_NUMBER
 
 Keys = Sequence[tuple[int, bytes]]
-(
-    OWN_MAC_OCTETS,
-    RECIPIENT_MAC_OCTETS,
-    VERP_MAC_OCTETS,
-    REPLY_MAC_OCTETS,
-    MARK_MAC_OCTETS,
-) = 10, 10, 12, 16, 16
-MESSAGE_ID_CHARACTERS = (
-    47  # 1 key id + 8 row id + 10 + 10 = 29 octets in base32 without padding
-)
+(OWN_MAC_OCTETS, RECIPIENT_MAC_OCTETS, VERP_MAC_OCTETS, REPLY_MAC_OCTETS, MARK_MAC_OCTETS) = 10, 10, 12, 16, 16
+MESSAGE_ID_CHARACTERS = 47  # 1 key id + 8 row id + 10 + 10 = 29 octets in base32 without padding
 VERP_PREFIX = "bounces+"  # the local-part of a reverse-path is this and the token
 VERP_CHARACTERS = 34  # 1 + 8 + 12 = 21 octets
 REPLY_CHARACTERS = 44  # 1 + 5 + 5 + 16 = 27 octets
@@ -66,12 +58,7 @@ def mint_message_id(keys: Keys, outbox_id: int, recipient: str, domain: str) -> 
     key_id, secret = keys[0]
     body = bytes([key_id]) + outbox_id.to_bytes(8)
     own = _mac(secret, b"message-id", body, OWN_MAC_OCTETS)
-    to = _mac(
-        secret,
-        b"recipient",
-        body + canonical(recipient).encode("utf-8", "surrogatepass"),
-        RECIPIENT_MAC_OCTETS,
-    )
+    to = _mac(secret, b"recipient", body + canonical(recipient).encode("utf-8", "surrogatepass"), RECIPIENT_MAC_OCTETS)
     return f"{_encode(body + own + to)}@{domain}"
 
 
@@ -82,11 +69,7 @@ def read_message_id(keys: Keys, message_id: str) -> int | None:
     if octets is None or secret is None:
         return None
     body, own = octets[:9], octets[9 : 9 + OWN_MAC_OCTETS]
-    return (
-        int.from_bytes(body[1:])
-        if hmac.compare_digest(own, _mac(secret, b"message-id", body, OWN_MAC_OCTETS))
-        else None
-    )
+    return int.from_bytes(body[1:]) if hmac.compare_digest(own, _mac(secret, b"message-id", body, OWN_MAC_OCTETS)) else None
 
 
 def matches_recipient(keys: Keys, message_id: str, address: str) -> bool:
@@ -95,12 +78,7 @@ def matches_recipient(keys: Keys, message_id: str, address: str) -> bool:
     secret = _secret(keys, octets[0]) if octets else None
     if octets is None or secret is None:
         return False
-    to = _mac(
-        secret,
-        b"recipient",
-        octets[:9] + canonical(address).encode("utf-8", "surrogatepass"),
-        RECIPIENT_MAC_OCTETS,
-    )
+    to = _mac(secret, b"recipient", octets[:9] + canonical(address).encode("utf-8", "surrogatepass"), RECIPIENT_MAC_OCTETS)
     return hmac.compare_digest(octets[9 + OWN_MAC_OCTETS :], to)
 
 
@@ -117,13 +95,7 @@ def read_verp(keys: Keys, token: str) -> int | None:
     secret = _secret(keys, octets[0]) if octets else None
     if octets is None or secret is None:
         return None
-    return (
-        int.from_bytes(octets[1:9])
-        if hmac.compare_digest(
-            octets[9:], _mac(secret, b"verp", octets[:9], VERP_MAC_OCTETS)
-        )
-        else None
-    )
+    return int.from_bytes(octets[1:9]) if hmac.compare_digest(octets[9:], _mac(secret, b"verp", octets[:9], VERP_MAC_OCTETS)) else None
 
 
 def mint_reply(keys: Keys, token: ReplyToken) -> str:
@@ -142,30 +114,15 @@ def read_reply(keys: Keys, text: str) -> ReplyToken | None:
     if octets is None or secret is None:
         return None
     body = octets[:11]
-    if not hmac.compare_digest(
-        octets[11:], _mac(secret, b"reply", body, REPLY_MAC_OCTETS)
-    ):
+    if not hmac.compare_digest(octets[11:], _mac(secret, b"reply", body, REPLY_MAC_OCTETS)):
         return None
-    return ReplyToken(
-        ticket_number=int.from_bytes(body[1:6]), grant=int.from_bytes(body[6:11])
-    )
+    return ReplyToken(ticket_number=int.from_bytes(body[1:6]), grant=int.from_bytes(body[6:11]))
 
 
 def mint_mark(keys: Keys, message_id: str) -> str:
     """The value of X-Triaged-Loop: the Message-ID it was written for, under our MAC."""
     key_id, secret = keys[0]
-    return (
-        _encode(
-            bytes([key_id])
-            + _mac(
-                secret,
-                b"loop",
-                message_id.encode("utf-8", "surrogatepass"),
-                MARK_MAC_OCTETS,
-            )
-        )
-        + f" {message_id}"
-    )
+    return _encode(bytes([key_id]) + _mac(secret, b"loop", message_id.encode("utf-8", "surrogatepass"), MARK_MAC_OCTETS)) + f" {message_id}"
 
 
 def is_our_mark(keys: Keys, value: str) -> bool:
@@ -175,12 +132,4 @@ def is_our_mark(keys: Keys, value: str) -> bool:
     secret = _secret(keys, octets[0]) if octets else None
     if octets is None or secret is None:
         return False
-    return hmac.compare_digest(
-        octets[1:],
-        _mac(
-            secret,
-            b"loop",
-            message_id.strip().encode("utf-8", "surrogatepass"),
-            MARK_MAC_OCTETS,
-        ),
-    )
+    return hmac.compare_digest(octets[1:], _mac(secret, b"loop", message_id.strip().encode("utf-8", "surrogatepass"), MARK_MAC_OCTETS))

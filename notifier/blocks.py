@@ -56,10 +56,11 @@ def read(text: str) -> tuple[Block, ...]:
     pieces = _FENCED.split(text)
     for at in range(0, len(pieces), 3):
         for paragraph in re.split(r"\n(?:[ \t]*\n)+", pieces[at].strip("\n")):
-            if paragraph == FOOTER_MARK.strip() or paragraph.startswith((f"{FOOTER_MARK}\n", "--\n")):
-                footer, paragraph = True, paragraph.partition("\n")[2]
-            if paragraph.strip():
-                blocks.append(_own(paragraph, footer))
+            first, _, rest = paragraph.partition("\n")
+            below = first.rstrip() == FOOTER_MARK.rstrip()
+            footer = footer or below
+            if words := (rest if below else paragraph).strip():
+                blocks.append(_own(words, footer))
         if at + 2 < len(pieces):
             blocks.append(Block(kind=Kind(pieces[at + 1]), text=pieces[at + 2], footer=footer))
     return tuple(blocks)
@@ -67,7 +68,7 @@ def read(text: str) -> tuple[Block, ...]:
 
 def _own(paragraph: str, footer: bool) -> Block:
     """A paragraph of the template's own words."""
-    lines = [line.strip() for line in paragraph.strip().split("\n")]
+    lines = [line.strip() for line in paragraph.split("\n")]
     if lines[0].startswith("# "):
         return Block(kind=Kind.HEADING, text=" ".join(lines)[2:], footer=footer)
     if all(line.startswith("- ") for line in lines):
@@ -109,9 +110,7 @@ def _plain(block: Block) -> str:
 
 
 def _filled(text: str, first: str = "", rest: str = "") -> str:
-    return textwrap.fill(
-        text, TEXT_COLUMNS, initial_indent=first, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False
-    )
+    return textwrap.fill(text, TEXT_COLUMNS, initial_indent=first, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False)
 
 
 def linked(text: str) -> Markup:
@@ -123,7 +122,7 @@ def linked(text: str) -> Markup:
         if "(" in url and match[0][len(url) : len(url) + 1] == ")":
             url += ")"
         pieces.append(escape(text[at : match.start()]))
-        pieces.append(Markup('<a href="{0}" rel="noopener noreferrer">{0}</a>').format(url))
+        pieces.append(Markup('<a href="{0}" style="color:#0b57d0" rel="noopener noreferrer">{0}</a>').format(url))
         at = match.start() + len(url)
     return Markup("").join([*pieces, escape(text[at:])])
 

@@ -7,7 +7,7 @@ from notifier.render import Rendered, RenderRequest, Unrenderable, render
 
 _decode = msgspec.msgpack.Decoder(RenderRequest).decode
 _encode = msgspec.msgpack.Encoder().encode
-decode_answer = msgspec.msgpack.Decoder(Rendered | Unrenderable).decode
+_answers: msgspec.msgpack.Decoder[Rendered | Unrenderable] = msgspec.msgpack.Decoder(Rendered | Unrenderable)
 
 
 def render_one(request: bytes) -> bytes:
@@ -16,3 +16,8 @@ def render_one(request: bytes) -> bytes:
         return _encode(render(_decode(request)))
     except NoMailbox as error:
         return _encode(Unrenderable(reason=str(error)))
+
+
+def decode_answer(answer: bytes) -> Rendered | Unrenderable:
+    """What `render_one` answered."""
+    return _answers.decode(answer)

@@ -53,8 +53,8 @@ def compose(draft: Draft) -> bytes:
         mail["Auto-Submitted"] = automatic.value
         mail["X-Auto-Response-Suppress"] = "All"
     mail["X-Triaged-Loop"] = header_text(draft.loop_mark, 998)
-    mail["Content-Language"] = draft.language
     _body(mail, draft)
+    mail["Content-Language"] = draft.language
     return mail.as_bytes()
 
 

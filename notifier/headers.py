@@ -2,6 +2,7 @@
 
 import re
 from email.headerregistry import HeaderRegistry
+from email.message import EmailMessage
 from email.policy import SMTP, EmailPolicy
 from typing import Any, ClassVar
 
@@ -54,7 +55,7 @@ class MessageIds:
         """Take the value as it is; it was made by `bracketed`."""
         kwds["parse_tree"], kwds["decoded"] = None, value
 
-    def fold(self, *, policy: EmailPolicy) -> str:
+    def fold(self, *, policy: "EmailPolicy[EmailMessage]") -> str:
         """The field, folded between identifiers (RFC 5322 2.2.3)."""
         return f"{self.name}: " + f"{policy.linesep} ".join(str(self).split(" ")) + policy.linesep
 
@@ -64,9 +65,9 @@ def bracketed(ids: tuple[str, ...]) -> str:
     return " ".join(f"<{each}>" for each in ids)
 
 
-def mail_policy(*, smtputf8: bool) -> EmailPolicy:
+def mail_policy(*, smtputf8: bool) -> "EmailPolicy[EmailMessage]":
     """The policy all mails are made with: CRLF, seven-bit bodies; headers in UTF-8 only where an address needs it (RFC 6532)."""
     registry = HeaderRegistry()
     for name in ("in-reply-to", "references"):
-        registry.map_to_type(name, MessageIds)
+        registry.map_to_type(name, MessageIds)  # type: ignore[arg-type]  # typeshed wants a BaseHeader; the registry adds it
     return SMTP.clone(header_factory=registry, cte_type="7bit", utf8=smtputf8)

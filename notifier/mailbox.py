@@ -11,7 +11,7 @@ _DOMAIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.\-]*[A-Za-z0-9])?|\[[A-Za-z0-9.:
 
 
 class NoMailbox(MalformedInput):
-    """This is no address that mail can be sent to."""
+    """The address is none that mail can be sent to."""
 
 
 def split(address: str) -> tuple[str, str]:

@@ -27,6 +27,7 @@ class Relay:
         self._settings, self._hostname = settings, local_hostname
         self._smtp: smtplib.SMTP | None = None
         self._sent = 0
+        self._fresh = False  # `ready` has just seen that the connection lives
 
     def ready(self) -> str | None:
         """Connect, with TLS and login as configured; the reason when that fails."""
@@ -34,6 +35,7 @@ class Relay:
             self._connected()
         except NotReady as error:
             return str(error)
+        self._fresh = True
         return None
 
     def submit(self, name: str, reverse_path: str, recipient: str, message: bytes) -> Submission:
@@ -74,27 +76,31 @@ class Relay:
 
     def _connected(self) -> smtplib.SMTP:
         """The connection, reset for the next mail, or a new one; raises NotReady."""
-        smtp = self._smtp
-        if smtp is not None:
-            try:
-                if self._sent < MAX_ON_ONE_CONNECTION and smtp.rset()[0] == 250:
-                    return smtp
-            except TROUBLE:
-                pass  # closed while it was idle, as relays do
+        if self._smtp is not None and not (self._fresh or self._reset(self._smtp)):
             self.close()
-        try:
-            self._smtp, self._sent = self._open(), 0
-        except TROUBLE as error:
-            raise NotReady(f"cannot use the relay {self._settings.host} port {self._settings.port}: {_words(error)}") from error
+        self._fresh = False
+        if self._smtp is None:
+            try:
+                self._smtp, self._sent = self._open(), 0
+            except TROUBLE as error:
+                raise NotReady(f"cannot use the relay {self._settings.host} port {self._settings.port}: {_words(error)}") from error
         return self._smtp
 
+    def _reset(self, smtp: smtplib.SMTP) -> bool:
+        """Whether the connection takes another mail; relays close one that was idle (RFC 5321 4.1.1.5)."""
+        try:
+            return self._sent < MAX_ON_ONE_CONNECTION and smtp.rset()[0] == 250
+        except TROUBLE:
+            return False
+
     def _open(self) -> smtplib.SMTP:
-        settings = self._settings
-        wait = settings.connect_timeout_seconds
+        """Connect, EHLO, TLS, AUTH; raises what smtplib and the socket raise."""
+        settings, wait = self._settings, self._settings.connect_timeout_seconds
         if settings.encryption == "implicit":
-            smtp: smtplib.SMTP = smtplib.SMTP_SSL(local_hostname=self._hostname, timeout=wait, context=self._context())
+            context = self._context()
+            smtp: smtplib.SMTP = smtplib.SMTP_SSL(settings.host, settings.port, self._hostname, timeout=wait, context=context)
         else:
-            smtp = smtplib.SMTP(local_hostname=self._hostname, timeout=wait)
+            smtp = smtplib.SMTP(settings.host, settings.port, self._hostname, timeout=wait)
         try:
             self._greet(smtp)
         except BaseException:
@@ -103,25 +109,17 @@ class Relay:
         return smtp
 
     def _greet(self, smtp: smtplib.SMTP) -> None:
-        """Connect, EHLO, TLS, AUTH; raises what smtplib and the socket raise."""
         settings = self._settings
-        # the name that the certificate is checked against; `smtplib` sets it only when the constructor connects
-        smtp._host = settings.host  # type: ignore[attr-defined]  # noqa: SLF001
-        code, text = smtp.connect(settings.host, settings.port)
-        if code != 220:
-            raise smtplib.SMTPConnectError(code, text)
         assert smtp.sock is not None
         smtp.sock.settimeout(settings.timeout_seconds)
         smtp.ehlo_or_helo_if_needed()
         if settings.encryption == "starttls":
-            code, text = smtp.starttls(context=self._context())  # raises when it is not offered: a stripped offer stops us
-            if code != 220:
-                raise smtplib.SMTPResponseException(code, text)
+            smtp.starttls(context=self._context())  # raises when it is not offered: a stripped offer stops us
             smtp.ehlo()
         if settings.login:
             if settings.encryption == "none":
-                raise smtplib.SMTPException("a login is set, and without TLS it is not sent; set tls = \"starttls\" or \"implicit\"")
-            smtp.login(settings.login, Path(settings.password_file).read_text().strip())
+                raise smtplib.SMTPException('a login is set, and without TLS it is not sent; set tls = "starttls" or "implicit"')
+            smtp.login(settings.login, Path(settings.password_file).read_text(encoding="utf-8").strip())
 
     def _context(self) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=self._settings.ca_file or None)
@@ -139,14 +137,15 @@ class Relay:
         """MAIL FROM and RCPT TO; what became of the mail when it ends here."""
         # RFC 3834 3.3: nobody is to be told what became of an automatic response
         notify = ["NOTIFY=NEVER"] if not reverse_path and smtp.has_extn("dsn") else []
+        smtp.command_encoding = "utf-8" if "SMTPUTF8" in options else "ascii"
         heard = False
         try:
-            code, text = smtp.mail(reverse_path, options)
+            code, text = smtp.docmd("MAIL", " ".join([f"FROM:<{reverse_path}>", *options]))
             if code != 250:
-                return self._refused(code, text)
+                return self._refused(code, text, heard=False)
             heard = True
-            code, text = smtp.rcpt(path, notify)
-            return None if code in (250, 251) else self._refused(code, text)
+            code, text = smtp.docmd("RCPT", " ".join([f"TO:<{path}>", *notify]))
+            return None if code in (250, 251) else self._refused(code, text, heard=True)
         except TROUBLE as error:
             self.close()
             return Deferred(error=f"the connection to the relay was lost: {_words(error)}", unreachable=not heard)
@@ -157,7 +156,7 @@ class Relay:
         try:
             code, text = smtp.docmd("DATA")
             if code != 354:
-                return self._refused(code, text)
+                return self._refused(code, text, heard=True)
             smtp.send(stuffed(message))
             assert smtp.sock is not None
             smtp.sock.settimeout(self._settings.data_timeout_seconds)
@@ -174,13 +173,16 @@ class Relay:
         if not 400 <= code <= 599:  # no answer of SMTP: nobody knows what it means
             self.close()
             return Deferred(error=_told(code, text), uncertain=True)
-        return self._refused(code, text)
+        return self._refused(code, text, heard=True)
 
-    def _refused(self, code: int, text: bytes) -> Submission:
+    def _refused(self, code: int, text: bytes, *, heard: bool) -> Submission:
+        """What a reply other than yes means. `heard`: the relay has taken the reverse-path, so it speaks of this mail."""
         told = _told(code, text)
-        if code in OUR_FAULT or code == CLOSING or not 400 <= code <= 599:
-            self.close()
+        if code in OUR_FAULT:
             return Deferred(error=told, unreachable=True)
+        if code == CLOSING or not 400 <= code <= 599:
+            self.close()
+            return Deferred(error=told, unreachable=not heard)
         return Rejected(error=told) if code >= 500 else Deferred(error=told)
 
 

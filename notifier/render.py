@@ -35,7 +35,10 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RenderRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """One notification with everything its bytes depend on; `templates` is a directory of own texts, "" for none."""
+    """One notification with everything its bytes depend on.
+
+    `templates` is a directory of own texts, "" for none; `plain` leaves every template out, after one brought a child down.
+    """
 
     notification: Notification
     identity: Identity
@@ -43,6 +46,7 @@ class RenderRequest(msgspec.Struct, frozen=True, kw_only=True):
     loop_mark: str
     date: datetime
     templates: str = ""
+    plain: bool = False
 
 
 class Rendered(msgspec.Struct, frozen=True, kw_only=True, tag="rendered"):
@@ -71,7 +75,7 @@ def render(request: RenderRequest) -> Rendered:
     """Render and compose; pure but for reading templates. Raises NoMailbox when an address is none, and nothing else."""
     told, identity = request.notification, request.identity
     facts = stated(told, {"desk_name": identity.name, "desk_address": identity.address})
-    words = words_of(told.event, facts, request.templates)
+    words = notice(facts, "rendering crashed or took too long") if request.plain else words_of(told.event, facts, request.templates)
     draft = Draft(
         event=told.event,
         subject=words.subject,
@@ -101,9 +105,13 @@ def words_of(event: Event, facts: dict[str, str], templates: str = "") -> Words:
             return _read(event, render_text(directory, event, facts), because)
         except NotATemplate as error:
             because = because or str(error)
-    subject = f"[{facts['number']}] {facts['desk_name']}"
+    return notice(facts, because or f"there is no {event.value}.txt")
+
+
+def notice(facts: dict[str, str], because: str) -> Words:
+    """The plain notice that needs no template; it says what it can without repeating anything that may not be repeated."""
     text = f"There is news on {facts['number']}.{fence(Kind.QUOTED, facts.get('words', ''))}\n\n{facts['desk_name']}"
-    return Words(subject=subject, blocks=blocks.read(text), fallback=because or f"there is no {event.value}.txt")
+    return Words(subject=f"[{facts['number']}] {facts['desk_name']}", blocks=blocks.read(text), fallback=because)
 
 
 def _read(event: Event, text: str, because: str | None) -> Words:

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
-from jinja2 import BaseLoader, FileSystemLoader, StrictUndefined, TemplateError, TemplateNotFound, nodes
 from jinja2 import Environment as AnyEnvironment
+from jinja2 import FileSystemLoader, StrictUndefined, TemplateError, TemplateNotFound, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from itsm.errors import MalformedInput
@@ -27,6 +27,7 @@ FILTERS: dict[str, Callable[[str], str]] = {
     "verbatim": lambda text: fence(Kind.VERBATIM, text),
     "capitalised": lambda text: text[:1].upper() + text[1:],
 }
+LAYOUT = {"trim_blocks": True, "lstrip_blocks": True}
 LANGUAGE = "facts, if and the filters " + ", ".join(sorted(FILTERS))
 ALLOWED_NODES = (
     nodes.Template,
@@ -99,26 +100,21 @@ def _check(environment: AnyEnvironment, source: str, file: str, facts: tuple[str
             raise NotATemplate(f"{where}: there is no fact {node.name} for this event; there are {', '.join(facts)}")
 
 
-def _environment(loader: BaseLoader, *, autoescape: bool) -> Environment:
-    environment = Environment(loader=loader, undefined=StrictUndefined, autoescape=autoescape, trim_blocks=True, lstrip_blocks=True)
-    environment.globals.clear()
-    environment.filters.clear()
-    environment.tests.clear()
-    return environment
-
-
 @lru_cache(maxsize=8)
 def text_environment(directory: str) -> Environment:
     """The event texts of one directory; templates are read again when their files change."""
-    environment = _environment(EventLoader(directory), autoescape=False)
+    environment = Environment(loader=EventLoader(directory), undefined=StrictUndefined, autoescape=False, **LAYOUT)
+    environment.globals.clear()
+    environment.filters.clear()
+    environment.tests.clear()
     environment.filters.update(FILTERS)
     return environment
 
 
 @lru_cache(maxsize=1)
-def shell_environment() -> Environment:
+def shell_environment() -> ImmutableSandboxedEnvironment:
     """The one HTML shell, which is ours and escapes everything."""
-    return _environment(FileSystemLoader(SHIPPED), autoescape=True)
+    return ImmutableSandboxedEnvironment(loader=FileSystemLoader(SHIPPED), undefined=StrictUndefined, autoescape=True, **LAYOUT)
 
 
 def has_text(directory: str, event: Event) -> bool:

@@ -23,9 +23,9 @@ class RelaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     login: Annotated[str, Meta(description="Login for AUTH; empty: none. Never sent without TLS.")] = ""
     password_file: Annotated[str, Meta(description="File with the password of the login.")] = ""
     connect_timeout_seconds: Annotated[float, Meta(description="Wait for the connection, in seconds.", gt=0)] = 30.0
-    timeout_seconds: Annotated[
-        float, Meta(description="Wait for each answer but the last, in seconds (RFC 5321 4.5.3.2: 300).", gt=0)
-    ] = 300.0
+    timeout_seconds: Annotated[float, Meta(description="Wait for each answer but the last, in seconds (RFC 5321 4.5.3.2: 300).", gt=0)] = (
+        300.0
+    )
     data_timeout_seconds: Annotated[
         float, Meta(description="Wait for the answer to the final dot, in seconds (RFC 5321 4.5.3.2.6: 600).", gt=0)
     ] = 600.0
@@ -49,7 +49,7 @@ class RelaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     @property
     def lease(self) -> timedelta:
         """How long a mail that is being sent is left alone: longer than every wait of its way, so that nobody sends it twice."""
-        waits = self.connect_timeout_seconds + 5 * self.timeout_seconds + self.data_timeout_seconds
+        waits = 4 * self.timeout_seconds + self.data_timeout_seconds  # MAIL, RCPT, DATA and the content; then the final dot
         return timedelta(seconds=waits) + LEASE_MARGIN
 
 

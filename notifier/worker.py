@@ -3,39 +3,45 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import timedelta
-from typing import assert_never
 
 import msgspec
 import structlog
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge
+from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponential
 
+from itsm.errors import Transient
 from itsm.identifier import milliseconds_of
 from itsm.token import Keys, mint_mark, mint_verp
-from notifier.render import Identity, Rendered, RenderRequest
-from notifier.schedule import next_attempt
+from notifier.child import decode_answer, render_one
+from notifier.record import Recorder
+from notifier.render import Identity, Rendered, RenderRequest, Unrenderable
 from notifier.settings import NotifierSettings
-from notifier.submit import Deferred, Delivered, Rejected, Submission, Submitter
+from notifier.submit import Deferred, Submission, Submitter
 from store import outbox
 from store.outbox import ClaimedNotification
 from store.step import step
 from store.store import Store
 
-IDLE_SECONDS = 2.0
-LEASE = timedelta(minutes=20)  # outlives the wait for the answer to the final dot
-UNREACHABLE_PAUSE_SECONDS = (1.0, 2.0, 5.0, 10.0, 30.0)
-RENDER_RETRY = timedelta(seconds=30)
-MAX_RENDER_ATTEMPTS = 3
+IDLE_SECONDS = 1.0
+LONGEST_PAUSE_SECONDS = 60.0
+BYTES_GONE = "its bytes were removed by retention; a mail that may have gone out is never written anew"
 
-# template: the event's name; result: sent, deferred, dead
-SENT = Counter("triaged_outbox_sent_total", "Mails the relay took.", ["template"])
-FAILED = Counter("triaged_outbox_failed_total", "Attempts that did not succeed.", ["template", "result"])
-UNCERTAIN = Counter("triaged_outbox_uncertain_total", "Attempts whose answer to the final dot never came: a copy may be out.")
-FALLBACKS = Counter("triaged_notifier_fallback_total", "Mails sent with the plain fall-back because a template failed.", ["template"])
+RELAY_UP = Gauge("triaged_outbox_relay_up", "1 while the relay, or the folder, takes mail.")
+FALLBACKS = Counter(
+    "triaged_notifier_fallbacks_total", "Mails that said less because a template failed.", ["template"]
+)  # template: the event
 
 log = structlog.get_logger("notifier")
 
 RunBatch = Callable[[str, Sequence[bytes]], Awaitable[Sequence[bytes | None]]]
+
+
+class Ready(msgspec.Struct, frozen=True, kw_only=True):
+    """A claimed mail whose bytes are stored."""
+
+    claimed: ClaimedNotification
+    reverse_path: str
+    message: bytes
 
 
 class Notifier:
@@ -53,13 +59,15 @@ class Notifier:
     ) -> None:
         """`identity` is asked anew for each batch, so that a reload counts."""
         self._store, self._settings, self._run_batch, self._identity, self._keys = store, settings, run_batch, identity, keys
-        self._free: asyncio.Queue[Submitter] = asyncio.Queue()
+        self._recorder = Recorder(store, settings=settings, jitter=random.random)
+        self._submitters = tuple(submitters)
+        self._free: asyncio.LifoQueue[Submitter] = asyncio.LifoQueue()  # the connection used last is the one least likely closed
         for each in submitters:
             self._free.put_nowait(each)
-        self._submitters = list(submitters)
-        self._wake = asyncio.Event()
-        self._stopping = False
-        self._unreachable = 0
+        self._wake, self._stop = asyncio.Event(), asyncio.Event()
+        self._sending: set[asyncio.Task[None]] = set()
+        self._unreachable: str | None = None
+        self._open = False
 
     def wake(self) -> None:
         """Something may be due. Call it in the loop's thread."""
@@ -67,138 +75,195 @@ class Notifier:
 
     def stop(self) -> None:
         """Finish what is being sent, then end."""
-        self._stopping = True
+        self._stop.set()
         self._wake.set()
 
     async def run(self) -> None:
-        """Work until stopped."""
+        """Work until stopped; raises Transient when the store does not answer, and may be run again."""
+        await self._store.awrite(outbox.release_all)
         try:
-            while not self._stopping:
+            while not self._stop.is_set():
                 self._wake.clear()
-                if not await self.once():
-                    await self._rest(IDLE_SECONDS)
-                elif self._unreachable:
-                    await self._rest(UNREACHABLE_PAUSE_SECONDS[min(self._unreachable, len(UNREACHABLE_PAUSE_SECONDS)) - 1])
+                if self._unreachable is not None:
+                    await self._until_reachable()
+                elif not await self._start_some():
+                    await self._rest()
         finally:
+            await self._drain()
+
+    async def once(self) -> bool:
+        """Claim and send one batch and wait for its end; False when nothing was due."""
+        started = await self._start_some()
+        await self._finish(self._sending)
+        return started
+
+    async def _start_some(self) -> bool:
+        """Claim as many as there is room for, store their bytes, and begin to send; False when nothing was due or no room."""
+        process, limit = self._store.process_id, self._settings.batch - len(self._sending)
+        if limit <= 0:
+            return False
+        expired, claimed = await self._store.awrite(
+            lambda tx: (outbox.release_expired(tx), outbox.claim(tx, process_id=process, limit=limit))
+        )
+        if expired:
+            self._recorder.expired(expired)
+        if not claimed:
+            return False
+        step("outbox.claimed")
+        for ready in await self._rendered(await self._recorder.without_stale(claimed)):
+            task = asyncio.create_task(self._send(ready))
+            self._sending.add(task)
+            task.add_done_callback(self._ended)
+        return True
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        self._sending.discard(task)
+        self._wake.set()
+
+    async def _rest(self) -> None:
+        """Wait until something may be due; a relay is not kept waiting with open connections meanwhile."""
+        if self._open and not self._sending:
+            self._open = False
             for each in self._submitters:
                 await asyncio.to_thread(each.close)
-
-    async def _rest(self, seconds: float) -> None:
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(IDLE_SECONDS):
                 await self._wake.wait()
         except TimeoutError:
             return
 
-    async def once(self) -> bool:
-        """Send one batch; False when nothing was due."""
-        expired = await self._store.awrite(outbox.release_expired)
-        if expired:
-            UNCERTAIN.inc(expired)
-        process, limit = self._store.process_id, 1 if self._unreachable else self._settings.batch
-        claimed = await self._store.awrite(lambda tx: outbox.claim(tx, process_id=process, limit=limit))
-        if not claimed:
-            return False
-        step("outbox.claimed")
-        ready = await self._rendered(claimed)
-        bodies = await self._store.aread(lambda tx: outbox.rendered_bytes(tx, [each.notification.id for each, _ in ready]))
-        fences = [(each.notification.id, each.fence) for each, _ in ready]
-        ours = await self._store.awrite(lambda tx: outbox.mark_sending(tx, fences, lease=LEASE))
-        step("outbox.sending")
-        sending = [self._send(each, path, bodies[each.notification.id]) for each, path in ready if each.notification.id in ours]
-        await asyncio.gather(*sending)
-        return True
-
-    async def _rendered(self, claimed: Sequence[ClaimedNotification]) -> list[tuple[ClaimedNotification, str]]:
-        """Each with its reverse-path, its bytes stored; what could not be rendered is put off and left out."""
-        ready = [(each, each.reverse_path) for each in claimed if each.reverse_path is not None]
+    async def _rendered(self, claimed: Sequence[ClaimedNotification]) -> list[Ready]:
+        """Each with its bytes, which are stored; bytes that are there already are used again. What cannot be a mail is dead."""
+        again = [each for each in claimed if each.reverse_path is not None]
         fresh = [each for each in claimed if each.reverse_path is None]
-        answers = await self._run_batch("render", [self._request(each) for each in fresh]) if fresh else []
-        kept: list[tuple[int, int, str, bytes]] = []
-        for each, answer in zip(fresh, answers, strict=True):
-            if answer is None:
-                await self._put_off(each)
+        stored = await self._store.aread(lambda tx: outbox.rendered_bytes(tx, [each.notification.id for each in again]))
+        ready, made = [], []
+        for each in again:
+            if message := stored.get(each.notification.id):
+                ready.append(Ready(claimed=each, reverse_path=each.reverse_path or "", message=message))
+            else:
+                await self._recorder.dead(each, BYTES_GONE)
+        for each, answer in zip(fresh, await self._render(fresh), strict=True):
+            if isinstance(answer, Unrenderable):
+                await self._recorder.dead(each, answer.reason)
                 continue
-            rendered = msgspec.msgpack.decode(answer, type=Rendered)
-            if rendered.fallback is not None:
+            if answer.fallback is not None:
                 FALLBACKS.labels(each.notification.event.value).inc()
-                log.error("template failed", template=each.notification.event.value, error=rendered.fallback)
-            kept.append((each.notification.id, each.fence, rendered.reverse_path, rendered.message))
-            ready.append((each, rendered.reverse_path))
-        if kept:
-            await self._store.awrite(lambda tx: outbox.store_rendered(tx, kept))
+                log.error(
+                    "a template failed", template=each.notification.event.value, outbox_id=each.notification.id, error=answer.fallback
+                )
+            made.append(Ready(claimed=each, reverse_path=answer.reverse_path, message=answer.message))
+        rows = [(each.claimed.notification.id, each.claimed.fence, each.reverse_path, each.message) for each in made]
+        kept = await self._store.awrite(lambda tx: outbox.store_rendered(tx, rows)) if rows else set()
         step("outbox.rendered")
-        return ready
+        return ready + [each for each in made if each.claimed.notification.id in kept]
 
-    def _request(self, claimed: ClaimedNotification) -> bytes:
+    async def _render(self, fresh: Sequence[ClaimedNotification]) -> list[Rendered | Unrenderable]:
+        """Render in a child; an item that brings the child down is rendered here with the plain text, which has no template."""
+        if not fresh:
+            return []
+        threads = await self._store.aread(lambda tx: outbox.thread_before(tx, [each.notification for each in fresh]))
+        requests = [self._request(each, threads.get(each.notification.id, ())) for each in fresh]
+        answers = list(await self._run_batch("render", [msgspec.msgpack.encode(each) for each in requests]))
+        if len(answers) > 1:  # one may have spoilt the batch for all
+            for at in [at for at, answer in enumerate(answers) if answer is None]:
+                answers[at] = (await self._run_batch("render", [msgspec.msgpack.encode(requests[at])]))[0]
+        return [_plain(request) if answer is None else decode_answer(answer) for request, answer in zip(requests, answers, strict=True)]
+
+    def _request(self, claimed: ClaimedNotification, thread: tuple[str, ...]) -> RenderRequest:
+        """What the bytes depend on; a mail that answers nothing of its own goes into the thread its reader knows."""
         told = claimed.notification
-        return msgspec.msgpack.encode(
-            RenderRequest(
-                notification=told,
-                identity=self._identity(),
-                verp=mint_verp(self._keys, told.id),
-                loop_mark=mint_mark(self._keys, told.message_id),
-                date=told.created_at,
-                templates=self._settings.templates,
-            )
+        if told.in_reply_to is None and not told.references and thread:
+            told = msgspec.structs.replace(told, in_reply_to=thread[-1], references=thread)
+        return RenderRequest(
+            notification=told,
+            identity=self._identity(),
+            verp=mint_verp(self._keys, told.id),
+            loop_mark=mint_mark(self._keys, told.message_id),
+            date=told.created_at,
+            templates=self._settings.templates,
         )
 
-    async def _put_off(self, claimed: ClaimedNotification) -> None:
-        """The rendering child died or was too late; the third time the row is dead, and seen."""
-        told = claimed.notification
-        error = "rendering crashed or took too long"
-        if told.attempts + 1 >= MAX_RENDER_ATTEMPTS:
-            await self._store.awrite(lambda tx: outbox.record_dead(tx, told.id, claimed.fence, error))
-            FAILED.labels(told.event.value, "dead").inc()
-            return
-        await self._store.awrite(lambda tx: outbox.record_retry(tx, told.id, claimed.fence, due_at=tx.now + RENDER_RETRY, error=error))
-
-    async def _send(self, claimed: ClaimedNotification, reverse_path: str, body: bytes) -> None:
-        told = claimed.notification
+    async def _send(self, ready: Ready) -> None:
+        """One mail's attempt: a connection first, the record that it is being sent, the attempt, the record of its end."""
+        claimed, self._open = ready.claimed, True
         submitter = await self._free.get()
         try:
-            result = await asyncio.to_thread(submitter.submit, file_name(claimed), reverse_path, told.recipient, body)
+            if self._unreachable is None and not self._stop.is_set():
+                self._unreachable = await asyncio.to_thread(submitter.ready)
+            if self._unreachable is not None or self._stop.is_set():
+                await self._recorder.released(claimed)
+                return
+            if not await self._recorder.sending(claimed):
+                return
+            step("outbox.sending")
+            result = await self._attempt(submitter, ready)
         finally:
             self._free.put_nowait(submitter)
         step("outbox.submitted")
-        await self._record(claimed, result)
+        if isinstance(result, Deferred) and result.unreachable:
+            self._unreachable = result.error
+        await self._recorder.ended(claimed, result)
         step("outbox.recorded")
 
-    async def _record(self, claimed: ClaimedNotification, result: Submission) -> None:
-        told, template = claimed.notification, claimed.notification.event.value
-        match result:
-            case Delivered():
-                self._unreachable = 0
-                await self._store.awrite(lambda tx: outbox.record_sent(tx, told.id, claimed.fence, result.reply))
-                SENT.labels(template).inc()
-            case Rejected():
-                self._unreachable = 0
-                await self._store.awrite(lambda tx: outbox.record_dead(tx, told.id, claimed.fence, result.error))
-                FAILED.labels(template, "dead").inc()
-            case Deferred():
-                await self._defer(claimed, result)
-            case _:
-                assert_never(result)
-        log.info("submitted", outbox_id=told.id, ticket_id=told.ticket_id, template=template, result=type(result).__name__.lower())
+    async def _attempt(self, submitter: Submitter, ready: Ready) -> Submission:
+        told = ready.claimed.notification
+        try:
+            return await asyncio.to_thread(submitter.submit, file_name(ready.claimed), ready.reverse_path, told.recipient, ready.message)
+        except Exception as error:  # the boundary of one mail: it is tried again and in the end dead, and the others go on
+            log.exception("submission failed by a bug", outbox_id=told.id)
+            return Deferred(error=f"internal: {type(error).__name__}", uncertain=True)
 
-    async def _defer(self, claimed: ClaimedNotification, result: Deferred) -> None:
-        told = claimed.notification
-        self._unreachable = self._unreachable + 1 if result.unreachable else 0
-        if result.uncertain:
-            UNCERTAIN.inc()
-        due_at = next_attempt(
-            attempts=told.attempts,
-            created_at=told.created_at,
-            now=self._store.clock(),
-            give_up_after=timedelta(days=self._settings.give_up_after_days),
-            jitter=random.random(),  # noqa: S311 -- spreads retries, no secret
+    async def _until_reachable(self) -> None:
+        """Nothing is claimed while the relay is away: one probe for all, at growing distances, up to a minute (F52)."""
+        await self._finish(self._sending)
+        RELAY_UP.set(0)
+        log.warning("relay unreachable", error=self._unreachable)
+        retrying = AsyncRetrying(
+            retry=retry_if_exception_type(Transient),
+            wait=wait_random_exponential(multiplier=0.5, max=LONGEST_PAUSE_SECONDS),
+            stop=lambda _: self._stop.is_set(),
+            sleep=self._pause,
+            retry_error_callback=lambda _: None,
         )
-        if due_at is None:
-            await self._store.awrite(lambda tx: outbox.record_dead(tx, told.id, claimed.fence, f"given up: {result.error}"))
-            FAILED.labels(told.event.value, "dead").inc()
+        await retrying(self._probe)
+
+    async def _probe(self) -> None:
+        self._unreachable = await asyncio.to_thread(self._submitters[0].ready)
+        if self._unreachable is not None:
+            raise Transient(self._unreachable)
+        RELAY_UP.set(1)
+        log.info("relay reachable")
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._stop.wait()
+        except TimeoutError:
             return
-        await self._store.awrite(lambda tx: outbox.record_retry(tx, told.id, claimed.fence, due_at=due_at, error=result.error))
-        FAILED.labels(told.event.value, "deferred").inc()
+
+    async def _finish(self, tasks: set["asyncio.Task[None]"]) -> None:
+        """Wait for these; a bug in one of them ends the worker loudly."""
+        await asyncio.gather(*tasks)
+
+    async def _drain(self) -> None:
+        """Give what is being sent a few seconds, then cut the connections; what was not begun is given back."""
+        if self._sending:
+            await asyncio.wait(set(self._sending), timeout=self._settings.drain_seconds)
+        for each in self._submitters:
+            each.abort()
+        await self._finish(self._sending)
+        for each in self._submitters:
+            await asyncio.to_thread(each.close)
+
+
+def _plain(request: RenderRequest) -> Rendered | Unrenderable:
+    """What a child could not render, without any template, here."""
+    try:
+        return decode_answer(render_one(msgspec.msgpack.encode(msgspec.structs.replace(request, plain=True))))
+    except Exception as error:  # the boundary of one mail: it is set aside and the others go on
+        log.exception("rendering failed by a bug", outbox_id=request.notification.id)
+        return Unrenderable(reason=f"internal: {type(error).__name__}")
 
 
 def file_name(claimed: ClaimedNotification) -> str:

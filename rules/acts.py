@@ -6,18 +6,7 @@ import msgspec
 
 from itsm.act import Act, ActorKind, Verb
 from itsm.address import Address
-from itsm.decision import (
-    AddEntry,
-    ChangeTicket,
-    ClearTimer,
-    Decision,
-    Direction,
-    Effect,
-    Notify,
-    Reasons,
-    SetTimer,
-    Visibility,
-)
+from itsm.decision import AddEntry, ChangeTicket, ClearTimer, Decision, Direction, Effect, Notify, Reasons, SetTimer, Visibility
 from itsm.envelope import Outcome
 from itsm.lifecycle import Illegal, judge
 from itsm.notification import Event
@@ -29,17 +18,11 @@ from rules.follow_up import AUTO_CLOSE
 from rules.ruleset import Ruleset
 
 NO_REQUESTER = "the ticket has no requester"
-TELLS_REQUESTER = {
-    Verb.REPLY: Event.REPLY,
-    Verb.RESOLVE: Event.RESOLVED,
-    Verb.REOPEN: Event.REOPENED,
-}
+TELLS_REQUESTER = {Verb.REPLY: Event.REPLY, Verb.RESOLVE: Event.RESOLVED, Verb.REOPEN: Event.REOPENED}
 MAX_TAGS = 20
 
 
-def decide_act(
-    act: Act, ticket: Ticket, *, ruleset: Ruleset, desk: Desk, now: datetime
-) -> Decision | Illegal:
+def decide_act(act: Act, ticket: Ticket, *, ruleset: Ruleset, desk: Desk, now: datetime) -> Decision | Illegal:
     """The decision for one act on the ticket it names, or why it may not be."""
     judged = judge(ticket, act)
     if isinstance(judged, Illegal):
@@ -51,34 +34,18 @@ def decide_act(
     after = _after(act, ticket, judged.state, ruleset, now)
     effects: list[Effect] = []
     if after != ticket:
-        effects.append(
-            ChangeTicket(before=ticket, after=after, verb=act.verb.value, actor=actor)
-        )
+        effects.append(ChangeTicket(before=ticket, after=after, verb=act.verb.value, actor=actor))
     if act.text.strip():
         effects.append(_words(act, ticket, actor))
     effects += _timers(act, ticket, ruleset, now)
     effects += _notices(act, after, desk)
-    reasons = Reasons(
-        code=f"act_{act.verb.value}",
-        sentence=f"{actor} asked for it.",
-        ruleset_sha256=ruleset.sha256,
-        trust=act.actor.trust,
-    )
-    return Decision(
-        outcome=Outcome.APPENDED,
-        ticket_id=ticket.id,
-        effects=tuple(effects),
-        reasons=reasons,
-    )
+    reasons = Reasons(code=f"act_{act.verb.value}", sentence=f"{actor} asked for it.", ruleset_sha256=ruleset.sha256, trust=act.actor.trust)
+    return Decision(outcome=Outcome.APPENDED, ticket_id=ticket.id, effects=tuple(effects), reasons=reasons)
 
 
 def actor_text(act: Act) -> str:
     """Who acts, as the history names them: `agent:ben`."""
-    return (
-        f"{act.actor.kind.value}:{act.actor.name}"
-        if act.actor.name
-        else act.actor.kind.value
-    )
+    return f"{act.actor.kind.value}:{act.actor.name}" if act.actor.name else act.actor.kind.value
 
 
 def _unknown(act: Act, desk: Desk) -> str:
@@ -95,38 +62,21 @@ def _unknown(act: Act, desk: Desk) -> str:
     return ""
 
 
-def _after(
-    act: Act, ticket: Ticket, state: State, ruleset: Ruleset, now: datetime
-) -> Ticket:
+def _after(act: Act, ticket: Ticket, state: State, ruleset: Ruleset, now: datetime) -> Ticket:
     """The ticket after the act; unchanged when nothing about it changes."""
     given = act.arguments
     after = ticket
     match act.verb:
         case Verb.ASSIGN:
-            after = msgspec.structs.replace(
-                ticket,
-                team=given.get("team", ticket.team),
-                assignee=given.get("assignee", ticket.assignee),
-            )
+            after = msgspec.structs.replace(ticket, team=given.get("team", ticket.team), assignee=given.get("assignee", ticket.assignee))
         case Verb.PRIORITISE:
             impact, urgency = int(given["impact"]), int(given["urgency"])
             priority = ruleset.settings.priority[impact - 1][urgency - 1]
-            after = msgspec.structs.replace(
-                ticket, impact=impact, urgency=urgency, priority=priority
-            )
+            after = msgspec.structs.replace(ticket, impact=impact, urgency=urgency, priority=priority)
         case Verb.CLASSIFY:
-            tags = (
-                tuple(given["tags"].split())[:MAX_TAGS]
-                if "tags" in given
-                else ticket.tags
-            )
+            tags = tuple(given["tags"].split())[:MAX_TAGS] if "tags" in given else ticket.tags
             type_ = TicketType(given.get("type", ticket.type.value))
-            after = msgspec.structs.replace(
-                ticket,
-                type=type_,
-                service=given.get("service", ticket.service),
-                tags=tags,
-            )
+            after = msgspec.structs.replace(ticket, type=type_, service=given.get("service", ticket.service), tags=tags)
         case _:
             after = _moved(act, ticket, state, now)
     return msgspec.structs.replace(after, updated_at=now) if after != ticket else ticket
@@ -134,26 +84,16 @@ def _after(
 
 def _moved(act: Act, ticket: Ticket, state: State, now: datetime) -> Ticket:
     """The ticket in its new state; a first public word takes a new ticket into work."""
-    if (
-        act.verb is Verb.REPLY
-        and ticket.state is State.NEW
-        and act.actor.kind is not ActorKind.REQUESTER
-    ):
+    if act.verb is Verb.REPLY and ticket.state is State.NEW and act.actor.kind is not ActorKind.REQUESTER:
         state = State.IN_PROGRESS
     if act.verb in (Verb.REPLY, Verb.NOTE) and state is ticket.state:
         return ticket
     return msgspec.structs.replace(
         ticket,
         state=state,
-        pending_reason=act.arguments.get("reason", "")
-        if state is State.PENDING
-        else "",
+        pending_reason=act.arguments.get("reason", "") if state is State.PENDING else "",
         resolution_code=_resolution_code(act, ticket, state),
-        resolved_at=now
-        if act.verb is Verb.RESOLVE
-        else None
-        if act.verb is Verb.REOPEN
-        else ticket.resolved_at,
+        resolved_at=now if act.verb is Verb.RESOLVE else None if act.verb is Verb.REOPEN else ticket.resolved_at,
         closed_at=now if state in (State.CLOSED, State.CANCELLED) else None,
         reopen_count=ticket.reopen_count + (act.verb is Verb.REOPEN),
     )
@@ -182,89 +122,40 @@ def _timers(act: Act, ticket: Ticket, ruleset: Ruleset, now: datetime) -> list[E
     if act.verb is Verb.RESOLVE:
         return [auto_close(ticket.id, ruleset, now)]
     if act.verb in (Verb.REOPEN, Verb.CLOSE):
-        return [
-            ClearTimer(subject_kind="ticket", subject_id=ticket.id, kind=AUTO_CLOSE)
-        ]
+        return [ClearTimer(subject_kind="ticket", subject_id=ticket.id, kind=AUTO_CLOSE)]
     return []
 
 
 def auto_close(ticket_id: int, ruleset: Ruleset, now: datetime) -> SetTimer:
     """The timer that closes a resolved ticket."""
     due = now + timedelta(days=ruleset.settings.close_after_days)
-    return SetTimer(
-        subject_kind="ticket", subject_id=ticket_id, kind=AUTO_CLOSE, due_at=due
-    )
+    return SetTimer(subject_kind="ticket", subject_id=ticket_id, kind=AUTO_CLOSE, due_at=due)
 
 
 def _notices(act: Act, ticket: Ticket, desk: Desk) -> list[Effect]:
     """The requester hears what the desk says; the team hears what the requester does."""
     if act.actor.kind is ActorKind.REQUESTER:
         recipient, suppressed = team_recipient(desk, ticket)
-        facts = {
-            "words": act.text,
-            "requester_name": ticket.requester_name,
-            "reason": act.verb.value,
-        }
-        return [
-            Notify(
-                ticket_id=ticket.id,
-                event=Event.TEAM_REPLY,
-                recipient=recipient,
-                facts=facts,
-                suppressed_because=suppressed,
-            )
-        ]
+        facts = {"words": act.text, "requester_name": ticket.requester_name, "reason": act.verb.value}
+        return [Notify(ticket_id=ticket.id, event=Event.TEAM_REPLY, recipient=recipient, facts=facts, suppressed_because=suppressed)]
     event = TELLS_REQUESTER.get(act.verb)
     if event is None:
         return []
     recipient = Address(name=ticket.requester_name, address=ticket.requester)
-    facts = {
-        "words": act.text,
-        "requester_name": ticket.requester_name,
-        "code": ticket.resolution_code,
-    }
+    facts = {"words": act.text, "requester_name": ticket.requester_name, "code": ticket.resolution_code}
     suppressed = None if ticket.requester else NO_REQUESTER
-    return [
-        Notify(
-            ticket_id=ticket.id,
-            event=event,
-            recipient=recipient,
-            facts=facts,
-            suppressed_because=suppressed,
-        )
-    ]
+    return [Notify(ticket_id=ticket.id, event=event, recipient=recipient, facts=facts, suppressed_because=suppressed)]
 
 
-def decide_auto_close(
-    timer: TimerDue, ticket: Ticket | None, stored_generation: int | None, now: datetime
-) -> Decision:
+def decide_auto_close(timer: TimerDue, ticket: Ticket | None, stored_generation: int | None, now: datetime) -> Decision:
     """Close a ticket that is still resolved; a timer that was set again or whose ticket moved on does nothing, recorded."""
-    if (
-        ticket is None
-        or stored_generation != timer.generation
-        or ticket.state is not State.RESOLVED
-    ):
-        reasons = Reasons(
-            code="timer_outdated",
-            sentence="The timer was set again or the ticket moved on.",
-        )
-        return Decision(
-            outcome=Outcome.RECORDED,
-            ticket_id=ticket.id if ticket else None,
-            reasons=reasons,
-        )
-    after = msgspec.structs.replace(
-        ticket, state=State.CLOSED, closed_at=now, updated_at=now
-    )
+    if ticket is None or stored_generation != timer.generation or ticket.state is not State.RESOLVED:
+        reasons = Reasons(code="timer_outdated", sentence="The timer was set again or the ticket moved on.")
+        return Decision(outcome=Outcome.RECORDED, ticket_id=ticket.id if ticket else None, reasons=reasons)
+    after = msgspec.structs.replace(ticket, state=State.CLOSED, closed_at=now, updated_at=now)
     effects: tuple[Effect, ...] = (
-        ChangeTicket(
-            before=ticket, after=after, verb="close", actor="system:auto_close"
-        ),
+        ChangeTicket(before=ticket, after=after, verb="close", actor="system:auto_close"),
         ClearTimer(subject_kind="ticket", subject_id=ticket.id, kind=AUTO_CLOSE),
     )
-    reasons = Reasons(
-        code="auto_closed", sentence="Resolved long enough without an answer."
-    )
-    return Decision(
-        outcome=Outcome.APPENDED, ticket_id=ticket.id, effects=effects, reasons=reasons
-    )
+    reasons = Reasons(code="auto_closed", sentence="Resolved long enough without an answer.")
+    return Decision(outcome=Outcome.APPENDED, ticket_id=ticket.id, effects=effects, reasons=reasons)

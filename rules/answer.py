@@ -31,24 +31,14 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     spend: tuple[SpendBudget, ...] = ()
 
 
-def budget_keys(
-    address: str, settings: RulesSettings, now: datetime
-) -> tuple[BudgetKey, ...]:
+def budget_keys(address: str, settings: RulesSettings, now: datetime) -> tuple[BudgetKey, ...]:
     """The budgets an automatic answer to this address draws on, in fixed windows: all must have one left."""
     hour = now.replace(minute=0, second=0, microsecond=0)
     minute = now.replace(second=0, microsecond=0)
     sender, budgets = canonical(address), settings.budgets
     return (
-        BudgetKey(
-            key=f"answer/address/{sender}",
-            window_start=hour,
-            limit=budgets.per_address_hour,
-        ),
-        BudgetKey(
-            key=f"answer/domain/{domain_of(sender)}",
-            window_start=minute,
-            limit=budgets.per_domain_minute,
-        ),
+        BudgetKey(key=f"answer/address/{sender}", window_start=hour, limit=budgets.per_address_hour),
+        BudgetKey(key=f"answer/domain/{domain_of(sender)}", window_start=minute, limit=budgets.per_domain_minute),
         BudgetKey(key="answer/all", window_start=minute, limit=budgets.total_minute),
     )
 
@@ -67,30 +57,17 @@ def acknowledgement(
     """Judge one acknowledgement; the first reason against it is the one that is told."""
     against = _against(message, envelope, trust, verdict, settings, our_addresses)
     if against is not None or message.sender is None:
-        return Answer(
-            send=False, because=against or "Not acknowledged: no usable From address."
-        )
+        return Answer(send=False, because=against or "Not acknowledged: no usable From address.")
     keys = budget_keys(message.sender.address, settings, now)
     for each in keys:
         if budgets_used.get((each.key, each.window_start), 0) >= each.limit:
-            return Answer(
-                send=False,
-                because=f"Not acknowledged: the budget {each.key.partition('/')[2].partition('/')[0]} is used up.",
-            )
-    spend = tuple(
-        SpendBudget(key=each.key, window_start=each.window_start, limit=each.limit)
-        for each in keys
-    )
+            return Answer(send=False, because=f"Not acknowledged: the budget {each.key.partition('/')[2].partition('/')[0]} is used up.")
+    spend = tuple(SpendBudget(key=each.key, window_start=each.window_start, limit=each.limit) for each in keys)
     return Answer(send=True, because="Acknowledged.", spend=spend)
 
 
 def _against(
-    message: UserMessage,
-    envelope: Envelope,
-    trust: int,
-    verdict: Verdict,
-    settings: RulesSettings,
-    our_addresses: frozenset[str],
+    message: UserMessage, envelope: Envelope, trust: int, verdict: Verdict, settings: RulesSettings, our_addresses: frozenset[str]
 ) -> str | None:
     if message.sender is None:
         return "Not acknowledged: no usable From address."
@@ -105,7 +82,5 @@ def _against(
     if verdict.acknowledge is False:
         return "Not acknowledged: a rule says so."
     if settings.known_only and trust < 1:
-        return (
-            "Not acknowledged: the sender is not authenticated, and known_only is set."
-        )
+        return "Not acknowledged: the sender is not authenticated, and known_only is set."
     return None

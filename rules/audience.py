@@ -16,15 +16,8 @@ def team_by_key(desk: Desk, key: str) -> Team | None:
 
 def team_addressed(desk: Desk, message: UserMessage, envelope: Envelope) -> str:
     """The key of the team a mail was sent to: envelope recipients first, then To and Cc; else the first team; else ""."""
-    written = [
-        *envelope.forward_paths,
-        *(each.address for each in (*message.to, *message.cc)),
-    ]
-    owners = {
-        canonical(address): team.key
-        for team in reversed(desk.teams)
-        for address in team.addresses
-    }
+    written = [*envelope.forward_paths, *(each.address for each in (*message.to, *message.cc))]
+    owners = {canonical(address): team.key for team in reversed(desk.teams) for address in team.addresses}
     for address in written:
         if canonical(address) in owners:
             return owners[canonical(address)]
@@ -49,13 +42,5 @@ def team_recipient(desk: Desk, ticket: Ticket) -> tuple[Address, str | None]:
 
 def our_addresses(desk: Desk) -> frozenset[str]:
     """Every address that is ours: mail to or from them is never a person's."""
-    written = [
-        desk.address,
-        *(
-            address
-            for team in desk.teams
-            for address in (*team.addresses, team.notify)
-            if address
-        ),
-    ]
+    written = [desk.address, *(address for team in desk.teams for address in (*team.addresses, team.notify) if address)]
     return frozenset(canonical(address) for address in written)

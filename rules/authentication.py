@@ -30,22 +30,15 @@ class TrustVerdict(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
-def trust_of(
-    message: UserMessage, envelope: Envelope, settings: TrustSettings
-) -> TrustVerdict:
+def trust_of(message: UserMessage, envelope: Envelope, settings: TrustSettings) -> TrustVerdict:
     """Level 1 only for one From address that a listed party vouches for; everything else is level 0."""
     if message.sender is None:
         return TrustVerdict(level=0, reason="no usable From address")
     sender = canonical(message.sender.address)
     if envelope.login is not None:
-        allowed = {
-            canonical(each)
-            for each in settings.senders_of_login.get(envelope.login, ())
-        }
+        allowed = {canonical(each) for each in settings.senders_of_login.get(envelope.login, ())}
         if sender in allowed:
-            return TrustVerdict(
-                level=1, reason="submitted with a login that may use this From address"
-            )
+            return TrustVerdict(level=1, reason="submitted with a login that may use this From address")
         return TrustVerdict(level=0, reason="the login may not use this From address")
     if not _handed_over(envelope, settings):
         return TrustVerdict(level=0, reason="not handed over by a listed host")
@@ -78,17 +71,13 @@ def _by_results(field: str, domain: str, settings: TrustSettings) -> TrustVerdic
     words = head.split()
     listed = {each.casefold() for each in settings.authserv_ids}
     if not words or words[0].casefold() not in listed:
-        return TrustVerdict(
-            level=0, reason="the topmost Authentication-Results is not of a listed host"
-        )
+        return TrustVerdict(level=0, reason="the topmost Authentication-Results is not of a listed host")
     for result in results:
         found = _DMARC.match(result)
         if found is None:
             continue
         written = _HEADER_FROM.search(result)
-        if found[1].casefold() == "pass" and (
-            written is None or written[1].casefold() == domain
-        ):
+        if found[1].casefold() == "pass" and (written is None or written[1].casefold() == domain):
             return TrustVerdict(level=1, reason="DMARC pass, said by a listed host")
         return TrustVerdict(level=0, reason="DMARC did not pass for this From domain")
     return TrustVerdict(level=0, reason="no DMARC result")

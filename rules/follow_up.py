@@ -5,18 +5,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from itsm.address import Address, canonical
-from itsm.decision import (
-    AddEntry,
-    ChangeTicket,
-    ClearTimer,
-    Decision,
-    Direction,
-    Effect,
-    LinkTickets,
-    Notify,
-    Reasons,
-    Visibility,
-)
+from itsm.decision import AddEntry, ChangeTicket, ClearTimer, Decision, Direction, Effect, LinkTickets, Notify, Reasons, Visibility
 from itsm.envelope import Envelope, Outcome
 from itsm.notification import Event
 from itsm.service import Desk
@@ -53,108 +42,47 @@ def follow_up(
     assert ticket is not None, "a match has a ticket"
     if message.kind is not MailKind.HUMAN:
         note = f"Automatic mail ({message.kind.value}); changes nothing."
-        return _appended(
-            message,
-            ticket,
-            Visibility.INTERNAL,
-            "machine_appended",
-            note,
-            found,
-            trust,
-            verdict,
-            ruleset,
-            (),
-        )
+        return _appended(message, ticket, Visibility.INTERNAL, "machine_appended", note, found, trust, verdict, ruleset, ())
     if not found.trusted:
         note = "From somebody who is not on this ticket; waits for an agent."
-        return _appended(
-            message,
-            ticket,
-            Visibility.HELD,
-            "held_for_agent",
-            note,
-            found,
-            trust,
-            verdict,
-            ruleset,
-            (),
-        )
+        return _appended(message, ticket, Visibility.HELD, "held_for_agent", note, found, trust, verdict, ruleset, ())
     if _too_late(ticket, ruleset, now):
         decision = open_for_mail(
-            message,
-            envelope,
-            snapshot,
-            verdict=verdict,
-            trust=trust,
-            ruleset=ruleset,
-            desk=desk,
-            now=now,
-            suggested_id=None,
+            message, envelope, snapshot, verdict=verdict, trust=trust, ruleset=ruleset, desk=desk, now=now, suggested_id=None
         )
         assert decision.ticket_id is not None, "it opens a ticket"
-        link = LinkTickets(
-            ticket_id=decision.ticket_id, other_id=ticket.id, kind="follows"
-        )
+        link = LinkTickets(ticket_id=decision.ticket_id, other_id=ticket.id, kind="follows")
         return msgspec.structs.replace(decision, effects=(*decision.effects, link))
     changed = _state_after(ticket, message, now)
-    effects = (
-        *changed,
-        _tell_team(ticket, message, desk, reopened=ticket.state is State.RESOLVED),
-    )
-    code = (
-        "reopened_by_reply" if ticket.state is State.RESOLVED else "appended_by_reply"
-    )
-    return _appended(
-        message,
-        ticket,
-        Visibility.PUBLIC,
-        code,
-        "",
-        found,
-        trust,
-        verdict,
-        ruleset,
-        effects,
-    )
+    effects = (*changed, _tell_team(ticket, message, desk, reopened=ticket.state is State.RESOLVED))
+    code = "reopened_by_reply" if ticket.state is State.RESOLVED else "appended_by_reply"
+    return _appended(message, ticket, Visibility.PUBLIC, code, "", found, trust, verdict, ruleset, effects)
 
 
 def _too_late(ticket: Ticket, ruleset: Ruleset, now: datetime) -> bool:
     if ticket.state in FINAL_STATES:
         return True
-    return ticket.resolved_at is not None and now - ticket.resolved_at > timedelta(
-        days=ruleset.settings.reopen_days
-    )
+    return ticket.resolved_at is not None and now - ticket.resolved_at > timedelta(days=ruleset.settings.reopen_days)
 
 
-def _state_after(
-    ticket: Ticket, message: UserMessage, now: datetime
-) -> tuple[Effect, ...]:
+def _state_after(ticket: Ticket, message: UserMessage, now: datetime) -> tuple[Effect, ...]:
     """A reply reopens what is resolved and wakes what waits for the customer."""
     actor = canonical(message.sender.address) if message.sender else ""
     if ticket.state is State.RESOLVED:
         after = msgspec.structs.replace(
-            ticket,
-            state=State.IN_PROGRESS,
-            resolved_at=None,
-            resolution_code="",
-            reopen_count=ticket.reopen_count + 1,
-            updated_at=now,
+            ticket, state=State.IN_PROGRESS, resolved_at=None, resolution_code="", reopen_count=ticket.reopen_count + 1, updated_at=now
         )
         return (
             ChangeTicket(before=ticket, after=after, verb="reopen", actor=actor),
             ClearTimer(subject_kind="ticket", subject_id=ticket.id, kind=AUTO_CLOSE),
         )
     if ticket.state is State.PENDING and ticket.pending_reason == "customer":
-        after = msgspec.structs.replace(
-            ticket, state=State.IN_PROGRESS, pending_reason="", updated_at=now
-        )
+        after = msgspec.structs.replace(ticket, state=State.IN_PROGRESS, pending_reason="", updated_at=now)
         return (ChangeTicket(before=ticket, after=after, verb="resume", actor=actor),)
     return ()
 
 
-def _tell_team(
-    ticket: Ticket, message: UserMessage, desk: Desk, *, reopened: bool
-) -> Notify:
+def _tell_team(ticket: Ticket, message: UserMessage, desk: Desk, *, reopened: bool) -> Notify:
     recipient, suppressed = team_recipient(desk, ticket)
     facts = {
         "words": message.reply_text or message.text,
@@ -167,10 +95,7 @@ def _tell_team(
         recipient=recipient,
         facts=facts,
         in_reply_to=message.message_id,
-        references=(
-            *message.references,
-            *((message.message_id,) if message.message_id else ()),
-        ),
+        references=(*message.references, *((message.message_id,) if message.message_id else ())),
         suppressed_because=suppressed,
     )
 
@@ -209,9 +134,4 @@ def _appended(
         near_misses=verdict.near_misses,
         trust=trust.level,
     )
-    return Decision(
-        outcome=Outcome.APPENDED,
-        ticket_id=ticket.id,
-        effects=(entry, *effects),
-        reasons=reasons,
-    )
+    return Decision(outcome=Outcome.APPENDED, ticket_id=ticket.id, effects=(entry, *effects), reasons=reasons)

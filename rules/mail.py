@@ -3,14 +3,7 @@
 from datetime import datetime
 
 from itsm.address import canonical
-from itsm.decision import (
-    AddEntry,
-    Decision,
-    Direction,
-    MarkUndelivered,
-    Reasons,
-    Visibility,
-)
+from itsm.decision import AddEntry, Decision, Direction, MarkUndelivered, Reasons, Visibility
 from itsm.envelope import Envelope, Outcome
 from itsm.service import Desk
 from itsm.signal import DeliveryReport, MailKind, UserMessage
@@ -43,71 +36,34 @@ def decide_mail(
     """
     message = signal.message if isinstance(signal, DeliveryReport) else signal
     if snapshot.ours:
-        return _recorded(
-            "own_mail", "This mail carries our own loop mark: we sent it.", trust
-        )
+        return _recorded("own_mail", "This mail carries our own loop mark: we sent it.", trust)
     judgement = same(message, participants_sha256, snapshot.seen, envelope.received_at)
     if judgement.duplicate and judgement.earlier is not None:
-        reasons = Reasons(
-            code=judgement.sameness.value,
-            sentence="The same mail was here before.",
-            trust=trust.level,
-        )
-        return Decision(
-            outcome=Outcome.DUPLICATE,
-            ticket_id=judgement.earlier.ticket_id,
-            reasons=reasons,
-        )
+        reasons = Reasons(code=judgement.sameness.value, sentence="The same mail was here before.", trust=trust.level)
+        return Decision(outcome=Outcome.DUPLICATE, ticket_id=judgement.earlier.ticket_id, reasons=reasons)
     if snapshot.returned is not None and message.kind is MailKind.BOUNCE:
         return _undelivered(signal, snapshot.returned, trust)
     verdict = judge(ruleset, facts_of_mail(message, envelope, trust.level))
     if verdict.suppress:
         return Decision(
-            outcome=Outcome.SUPPRESSED,
-            reasons=_reasons(
-                "suppressed_by_rule", "A rule suppresses it.", verdict, ruleset, trust
-            ),
+            outcome=Outcome.SUPPRESSED, reasons=_reasons("suppressed_by_rule", "A rule suppresses it.", verdict, ruleset, trust)
         )
     found = match(snapshot, trust.level)
     if found.strength is not Strength.NONE:
         return follow_up(
-            message,
-            found,
-            verdict=verdict,
-            trust=trust,
-            ruleset=ruleset,
-            desk=desk,
-            now=now,
-            envelope=envelope,
-            snapshot=snapshot,
+            message, found, verdict=verdict, trust=trust, ruleset=ruleset, desk=desk, now=now, envelope=envelope, snapshot=snapshot
         )
     if message.kind in RECORDED_KINDS:
         return _recorded(
-            f"{message.kind.value}_without_thread",
-            "An automatic mail that answers nothing of ours is kept, not ticketed.",
-            trust,
+            f"{message.kind.value}_without_thread", "An automatic mail that answers nothing of ours is kept, not ticketed.", trust
         )
-    related = (
-        judgement.earlier.ticket_id
-        if judgement.sameness is Sameness.REUSED_ID and judgement.earlier is not None
-        else None
-    )
+    related = judgement.earlier.ticket_id if judgement.sameness is Sameness.REUSED_ID and judgement.earlier is not None else None
     return open_for_mail(
-        message,
-        envelope,
-        snapshot,
-        verdict=verdict,
-        trust=trust,
-        ruleset=ruleset,
-        desk=desk,
-        now=now,
-        suggested_id=related,
+        message, envelope, snapshot, verdict=verdict, trust=trust, ruleset=ruleset, desk=desk, now=now, suggested_id=related
     )
 
 
-def _reasons(
-    code: str, sentence: str, verdict: Verdict, ruleset: Ruleset, trust: TrustVerdict
-) -> Reasons:
+def _reasons(code: str, sentence: str, verdict: Verdict, ruleset: Ruleset, trust: TrustVerdict) -> Reasons:
     return Reasons(
         code=code,
         sentence=sentence,
@@ -120,21 +76,13 @@ def _reasons(
 
 
 def _recorded(code: str, sentence: str, trust: TrustVerdict) -> Decision:
-    return Decision(
-        outcome=Outcome.RECORDED,
-        reasons=Reasons(code=code, sentence=sentence, trust=trust.level),
-    )
+    return Decision(outcome=Outcome.RECORDED, reasons=Reasons(code=code, sentence=sentence, trust=trust.level))
 
 
-def _undelivered(
-    signal: UserMessage | DeliveryReport, returned: Returned, trust: TrustVerdict
-) -> Decision:
+def _undelivered(signal: UserMessage | DeliveryReport, returned: Returned, trust: TrustVerdict) -> Decision:
     """A bounce that names our notification by its VERP token goes to that ticket and is answered by nobody."""
     recipients = signal.recipients if isinstance(signal, DeliveryReport) else ()
-    told = "; ".join(
-        f"{each.address}: {each.status or each.action or 'failed'} {each.diagnostic or ''}".strip()
-        for each in recipients[:5]
-    )
+    told = "; ".join(f"{each.address}: {each.status or each.action or 'failed'} {each.diagnostic or ''}".strip() for each in recipients[:5])
     entry = AddEntry(
         ticket_id=returned.ticket.id,
         direction=Direction.INBOUND,
@@ -144,15 +92,6 @@ def _undelivered(
         from_signal=True,
         note="A mail of ours could not be delivered.",
     )
-    reasons = Reasons(
-        code="returned_to_sender",
-        sentence="Its address carries our token for that notification.",
-        trust=trust.level,
-    )
+    reasons = Reasons(code="returned_to_sender", sentence="Its address carries our token for that notification.", trust=trust.level)
     effects = (entry, MarkUndelivered(notification_id=returned.notification_id))
-    return Decision(
-        outcome=Outcome.APPENDED,
-        ticket_id=returned.ticket.id,
-        effects=effects,
-        reasons=reasons,
-    )
+    return Decision(outcome=Outcome.APPENDED, ticket_id=returned.ticket.id, effects=effects, reasons=reasons)

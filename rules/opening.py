@@ -3,17 +3,7 @@
 from datetime import datetime
 
 from itsm.address import Address, canonical
-from itsm.decision import (
-    AddEntry,
-    Decision,
-    Direction,
-    Effect,
-    LinkTickets,
-    Notify,
-    OpenTicket,
-    Reasons,
-    Visibility,
-)
+from itsm.decision import AddEntry, Decision, Direction, Effect, LinkTickets, Notify, OpenTicket, Reasons, Visibility
 from itsm.envelope import Envelope, Outcome
 from itsm.notification import Event
 from itsm.service import Desk
@@ -62,17 +52,11 @@ def open_for_mail(
         from_signal=True,
     )
     effects: list[Effect] = [OpenTicket(ticket=ticket), entry]
-    suggested = suggested_id or (
-        snapshot.by_subject.id if snapshot.by_subject else None
-    )
+    suggested = suggested_id or (snapshot.by_subject.id if snapshot.by_subject else None)
     if suggested is not None:
-        effects.append(
-            LinkTickets(ticket_id=HANDLE, other_id=suggested, kind="suggested")
-        )
+        effects.append(LinkTickets(ticket_id=HANDLE, other_id=suggested, kind="suggested"))
     effects += _tell_team(ticket, message, desk, ruleset)
-    answered, because = _acknowledge(
-        ticket, message, envelope, snapshot, verdict, trust, ruleset, desk, now
-    )
+    answered, because = _acknowledge(message, envelope, snapshot, verdict, trust, ruleset, desk, now)
     reasons = Reasons(
         code="opened",
         sentence=f"A new ticket. {why} {because}",
@@ -82,34 +66,17 @@ def open_for_mail(
         near_misses=verdict.near_misses,
         trust=trust.level,
     )
-    return Decision(
-        outcome=Outcome.CREATED,
-        ticket_id=HANDLE,
-        effects=(*effects, *answered),
-        reasons=reasons,
-    )
+    return Decision(outcome=Outcome.CREATED, ticket_id=HANDLE, effects=(*effects, *answered), reasons=reasons)
 
 
 def _ticket(
-    message: UserMessage,
-    envelope: Envelope,
-    snapshot: MailSnapshot,
-    verdict: Verdict,
-    ruleset: Ruleset,
-    desk: Desk,
-    now: datetime,
+    message: UserMessage, envelope: Envelope, snapshot: MailSnapshot, verdict: Verdict, ruleset: Ruleset, desk: Desk, now: datetime
 ) -> tuple[Ticket, str]:
     kind = classify(message, verdict, ruleset.settings)
     priority = prioritise_mail(verdict, ruleset.settings)
     sender = message.sender or Address(address="")
-    service = next(
-        (each for each in desk.services if each.key == verdict.service), None
-    )
-    team = (
-        verdict.team
-        or (service.team if service else "")
-        or team_addressed(desk, message, envelope)
-    )
+    service = next((each for each in desk.services if each.key == verdict.service), None)
+    team = verdict.team or (service.team if service else "") or team_addressed(desk, message, envelope)
     ticket = Ticket(
         id=HANDLE,
         number=0,
@@ -132,16 +99,11 @@ def _ticket(
     return ticket, f"{kind.reason} {priority.reason}"
 
 
-def _tell_team(
-    ticket: Ticket, message: UserMessage, desk: Desk, ruleset: Ruleset
-) -> list[Effect]:
+def _tell_team(ticket: Ticket, message: UserMessage, desk: Desk, ruleset: Ruleset) -> list[Effect]:
     if not ruleset.settings.team_notices:
         return []
     recipient, suppressed = team_recipient(desk, ticket)
-    facts = {
-        "words": message.reply_text or message.text,
-        "requester_name": message.sender.name if message.sender else "",
-    }
+    facts = {"words": message.reply_text or message.text, "requester_name": message.sender.name if message.sender else ""}
     references = (message.message_id,) if message.message_id else ()
     return [
         Notify(
@@ -157,7 +119,6 @@ def _tell_team(
 
 
 def _acknowledge(
-    ticket: Ticket,
     message: UserMessage,
     envelope: Envelope,
     snapshot: MailSnapshot,
@@ -180,20 +141,14 @@ def _acknowledge(
     )
     if message.sender is None:
         return (), answer.because
-    facts = {
-        "trusted": "yes" if trust.level >= 1 else "",
-        "requester_name": message.sender.name,
-    }
+    facts = {"trusted": "yes" if trust.level >= 1 else "", "requester_name": message.sender.name}
     notify = Notify(
         ticket_id=HANDLE,
         event=Event.ACKNOWLEDGED,
         recipient=message.sender,
         facts=facts,
         in_reply_to=message.message_id,
-        references=(
-            *message.references,
-            *((message.message_id,) if message.message_id else ()),
-        ),
+        references=(*message.references, *((message.message_id,) if message.message_id else ())),
         suppressed_because=None if answer.send else answer.because,
     )
     return (notify, *answer.spend), answer.because

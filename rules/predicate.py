@@ -7,20 +7,7 @@ from typing import Any
 import msgspec
 
 TEXT_FIELDS = frozenset(
-    {
-        "from",
-        "from_domain",
-        "to",
-        "subject",
-        "text",
-        "kind",
-        "source",
-        "severity",
-        "status",
-        "title",
-        "channel",
-        "format",
-    }
+    {"from", "from_domain", "to", "subject", "text", "kind", "source", "severity", "status", "title", "channel", "format"}
 )
 NUMBER_FIELDS = frozenset({"trust"})
 FLAG_FIELDS = frozenset({"has_attachments"})
@@ -30,12 +17,8 @@ PREDICATES = ("equals", "in", "contains", "starts", "has")
 GROUPS = ("any", "all", "not")
 MAX_DEPTH = 8
 
-Facts = Mapping[
-    str, str | int | bool
-]  # texts are case-folded once, by the maker of the facts
-Truth = (
-    bool | None
-)  # None: unknown, because a field is missing; an unknown condition does not match
+Facts = Mapping[str, str | int | bool]  # texts are case-folded once, by the maker of the facts
+Truth = bool | None  # None: unknown, because a field is missing; an unknown condition does not match
 
 
 class Check(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,17 +48,11 @@ def compile_condition(when: Mapping[str, Any], depth: int = 0) -> Condition:
 def _member(name: str, value: Any, depth: int) -> Condition:
     if name in GROUPS:
         return _group(name, value, depth)
-    if name not in FIELDS and not (
-        name.startswith(LABEL_PREFIX) and len(name) > len(LABEL_PREFIX)
-    ):
-        raise PredicateError(
-            f"unknown field {name!r}{_nearest(name, [*FIELDS, *GROUPS])}"
-        )
+    if name not in FIELDS and not (name.startswith(LABEL_PREFIX) and len(name) > len(LABEL_PREFIX)):
+        raise PredicateError(f"unknown field {name!r}{_nearest(name, [*FIELDS, *GROUPS])}")
     if not isinstance(value, dict):
         return _predicate(name, "equals", value)
-    return _all(
-        [_predicate(name, predicate, argument) for predicate, argument in value.items()]
-    )
+    return _all([_predicate(name, predicate, argument) for predicate, argument in value.items()])
 
 
 def _group(name: str, value: Any, depth: int) -> Condition:
@@ -83,11 +60,7 @@ def _group(name: str, value: Any, depth: int) -> Condition:
         if not isinstance(value, dict):
             raise PredicateError("`not` takes one table of conditions")
         return _not(compile_condition(value, depth + 1))
-    if (
-        not isinstance(value, list)
-        or not value
-        or not all(isinstance(each, dict) for each in value)
-    ):
+    if not isinstance(value, list) or not value or not all(isinstance(each, dict) for each in value):
         raise PredicateError(f"`{name}` takes a list of tables of conditions")
     members = [compile_condition(each, depth + 1) for each in value]
     return _all(members) if name == "all" else _any(members)
@@ -103,11 +76,7 @@ def _all(members: list[Condition]) -> Condition:
         truth: Truth = True
         for member in members:  # all are tried, so that a near miss can be counted
             one = member(facts, trace)
-            truth = (
-                False
-                if one is False or truth is False
-                else (None if one is None or truth is None else True)
-            )
+            truth = False if one is False or truth is False else (None if one is None or truth is None else True)
         return truth
 
     return check
@@ -118,11 +87,7 @@ def _any(members: list[Condition]) -> Condition:
         truth: Truth = False
         for member in members:
             one = member(facts, trace)
-            truth = (
-                True
-                if one or truth
-                else (None if one is None or truth is None else False)
-            )
+            truth = True if one or truth else (None if one is None or truth is None else False)
         return truth
 
     return check
@@ -138,27 +103,14 @@ def _not(member: Condition) -> Condition:
 
 def _predicate(field: str, predicate: str, argument: Any) -> Condition:
     if predicate not in PREDICATES:
-        raise PredicateError(
-            f"unknown predicate {predicate!r} for field {field!r}{_nearest(predicate, list(PREDICATES))}"
-        )
+        raise PredicateError(f"unknown predicate {predicate!r} for field {field!r}{_nearest(predicate, list(PREDICATES))}")
     words = f"{field} {predicate} {argument!r}"
     test = _test(field, predicate, argument)
 
     def check(facts: Facts, trace: list[Check]) -> Truth:
         value = facts.get(field)
-        truth: Truth = (
-            (value is not None) is argument
-            if predicate == "has"
-            else (None if value is None else test(value))
-        )
-        trace.append(
-            Check(
-                predicate=words,
-                field=field,
-                value="" if value is None else str(value)[:200],
-                truth=truth,
-            )
-        )
+        truth: Truth = (value is not None) is argument if predicate == "has" else (None if value is None else test(value))
+        trace.append(Check(predicate=words, field=field, value="" if value is None else str(value)[:200], truth=truth))
         return truth
 
     return check
@@ -168,7 +120,7 @@ def _test(field: str, predicate: str, argument: Any) -> Callable[[Any], bool]:
     if predicate == "has":
         if not isinstance(argument, bool):
             raise PredicateError(f"`has` for field {field!r} takes true or false")
-        return lambda value: bool(value)
+        return bool
     if predicate == "in":
         if not isinstance(argument, list) or not argument:
             raise PredicateError(f"`in` for field {field!r} takes a list of values")
@@ -178,9 +130,7 @@ def _test(field: str, predicate: str, argument: Any) -> Callable[[Any], bool]:
     if predicate == "equals":
         return lambda value: bool(value == wanted)
     if not isinstance(wanted, str):
-        raise PredicateError(
-            f"`{predicate}` is for text, and field {field!r} is not text"
-        )
+        raise PredicateError(f"`{predicate}` is for text, and field {field!r} is not text")
     text = wanted
     if predicate == "contains":
         return lambda value: text in value
@@ -189,10 +139,8 @@ def _test(field: str, predicate: str, argument: Any) -> Callable[[Any], bool]:
 
 def _argument(field: str, value: Any) -> str | int | bool:
     """The argument in the field's type, texts case-folded like the facts."""
-    kind: type = (
-        bool if field in FLAG_FIELDS else int if field in NUMBER_FIELDS else str
-    )
+    kind: type = bool if field in FLAG_FIELDS else int if field in NUMBER_FIELDS else str
     if type(value) is not kind:
         names = {str: "text", int: "a number", bool: "true or false"}
         raise PredicateError(f"field {field!r} is {names[kind]}, not {value!r}")
-    return value.casefold() if isinstance(value, str) else value
+    return value.casefold() if isinstance(value, str) else int(value) if kind is int else bool(value)

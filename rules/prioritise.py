@@ -8,13 +8,7 @@ from rules.ruleset import Verdict
 from rules.settings import RulesSettings
 
 IMPACT_OF_TIER = {1: 1, 2: 2, 3: 2, 4: 3}
-URGENCY_OF_SEVERITY = {
-    Severity.CRITICAL: 1,
-    Severity.ERROR: 2,
-    Severity.WARNING: 2,
-    Severity.INFO: 3,
-    Severity.UNKNOWN: 2,
-}
+URGENCY_OF_SEVERITY = {Severity.CRITICAL: 1, Severity.ERROR: 2, Severity.WARNING: 2, Severity.INFO: 3, Severity.UNKNOWN: 2}
 
 
 class Priority(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,23 +20,13 @@ class Priority(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
-def _priority(
-    impact: int, urgency: int, why: str, verdict: Verdict, settings: RulesSettings
-) -> Priority:
+def _priority(impact: int, urgency: int, why: str, verdict: Verdict, settings: RulesSettings) -> Priority:
     impact, urgency = verdict.impact or impact, verdict.urgency or urgency
     if verdict.priority:
-        return Priority(
-            impact=impact,
-            urgency=urgency,
-            priority=verdict.priority,
-            reason=f"Priority {verdict.priority} is set by a rule.",
-        )
+        return Priority(impact=impact, urgency=urgency, priority=verdict.priority, reason=f"Priority {verdict.priority} is set by a rule.")
     found = settings.priority[impact - 1][urgency - 1]
     return Priority(
-        impact=impact,
-        urgency=urgency,
-        priority=found,
-        reason=f"Priority {found}: impact {impact} x urgency {urgency} ({why}).",
+        impact=impact, urgency=urgency, priority=found, reason=f"Priority {found}: impact {impact} x urgency {urgency} ({why})."
     )
 
 
@@ -51,15 +35,8 @@ def prioritise_mail(verdict: Verdict, settings: RulesSettings) -> Priority:
     return _priority(3, 2, "one person", verdict, settings)
 
 
-def prioritise_event(
-    severity: Severity,
-    service: Service | None,
-    verdict: Verdict,
-    settings: RulesSettings,
-) -> Priority:
+def prioritise_event(severity: Severity, service: Service | None, verdict: Verdict, settings: RulesSettings) -> Priority:
     """Impact from the tier of the service (2 when it is not known), urgency from the severity."""
     impact = IMPACT_OF_TIER.get(service.tier, 2) if service else 2
-    why = f"severity {severity.value}" + (
-        f", service {service.key} of tier {service.tier}" if service else ""
-    )
+    why = f"severity {severity.value}" + (f", service {service.key} of tier {service.tier}" if service else "")
     return _priority(impact, URGENCY_OF_SEVERITY[severity], why, verdict, settings)

@@ -8,27 +8,11 @@ from itsm.address import canonical, domain_of
 from itsm.decision import MAX_NEAR_MISSES, NearMiss
 from itsm.envelope import Envelope
 from itsm.signal import MonitoringEvent, UserMessage
-from rules.predicate import (
-    LABEL_PREFIX,
-    Check,
-    Condition,
-    Facts,
-    PredicateError,
-    compile_condition,
-)
+from rules.predicate import LABEL_PREFIX, Check, Condition, Facts, PredicateError, compile_condition
 from rules.settings import Rule, RulesSettings
 
 MAX_TEXT_CHARACTERS = 65536  # of a mail's text that rules look at
-SETTABLE = (
-    "type",
-    "impact",
-    "urgency",
-    "priority",
-    "service",
-    "team",
-    "suppress",
-    "acknowledge",
-)
+SETTABLE = ("type", "impact", "urgency", "priority", "service", "team", "suppress", "acknowledge")
 
 
 class RuleError(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,48 +62,24 @@ def compile_ruleset(settings: RulesSettings) -> tuple[Ruleset, tuple[RuleError, 
     keys: set[str] = set()
     for index, rule in enumerate(settings.rule):
         if rule.key in keys:
-            errors.append(
-                RuleError(
-                    index=index, rule=rule.key, message="another rule has this key"
-                )
-            )
+            errors.append(RuleError(index=index, rule=rule.key, message="another rule has this key"))
         keys.add(rule.key)
         if rule.type not in (None, "incident", "service_request"):
-            errors.append(
-                RuleError(
-                    index=index,
-                    rule=rule.key,
-                    message="type must be incident or service_request",
-                )
-            )
+            errors.append(RuleError(index=index, rule=rule.key, message="type must be incident or service_request"))
         try:
             compiled.append(Compiled(rule=rule, condition=compile_condition(rule.when)))
         except PredicateError as error:
             errors.append(RuleError(index=index, rule=rule.key, message=str(error)))
     if not _monotone(settings.priority):
-        errors.append(
-            RuleError(
-                index=-1,
-                rule="priority",
-                message="the priority matrix must not fall as impact or urgency fall",
-            )
-        )
-    digest = hashlib.sha256(
-        msgspec.json.encode(settings, order="deterministic")
-    ).hexdigest()
-    return Ruleset(settings=settings, sha256=digest, compiled=tuple(compiled)), tuple(
-        errors
-    )
+        errors.append(RuleError(index=-1, rule="priority", message="the priority matrix must not fall as impact or urgency fall"))
+    digest = hashlib.sha256(msgspec.json.encode(settings, order="deterministic")).hexdigest()
+    return Ruleset(settings=settings, sha256=digest, compiled=tuple(compiled)), tuple(errors)
 
 
 def _monotone(matrix: tuple[tuple[int, ...], ...]) -> bool:
     values = all(1 <= value <= 5 for row in matrix for value in row)
     along = all(row[column] <= row[column + 1] for row in matrix for column in range(2))
-    down = all(
-        matrix[row][column] <= matrix[row + 1][column]
-        for row in range(2)
-        for column in range(3)
-    )
+    down = all(matrix[row][column] <= matrix[row + 1][column] for row in range(2) for column in range(3))
     return values and along and down
 
 
@@ -145,29 +105,15 @@ def judge(ruleset: Ruleset, facts: Facts) -> Verdict:
             continue
         failed = [check for check in trace if check.truth is not True]
         if len(failed) == 1 and len(near) < MAX_NEAR_MISSES:
-            near.append(
-                NearMiss(
-                    rule=each.rule.key,
-                    predicate=failed[0].predicate,
-                    value=failed[0].value,
-                )
-            )
-    return Verdict(
-        **chosen,
-        tags=tuple(tags),
-        rules=tuple(matched),
-        values=values,
-        near_misses=tuple(near),
-    )  # type: ignore[arg-type]  # fields are typed in Rule
+            near.append(NearMiss(rule=each.rule.key, predicate=failed[0].predicate, value=failed[0].value))
+    told = {"tags": tuple(tags), "rules": tuple(matched), "values": values, "near_misses": tuple(near)}
+    return msgspec.convert(chosen | told, Verdict)
 
 
 def facts_of_mail(message: UserMessage, envelope: Envelope, trust: int) -> Facts:
     """What rules may read of a mail; texts are case-folded here, once."""
     sender = message.sender.address if message.sender else ""
-    written = (
-        *envelope.forward_paths,
-        *(each.address for each in (*message.to, *message.cc)),
-    )
+    written = (*envelope.forward_paths, *(each.address for each in (*message.to, *message.cc)))
     return {
         "from": canonical(sender),
         "from_domain": domain_of(sender),
@@ -195,7 +141,4 @@ def facts_of_event(event: MonitoringEvent, envelope: Envelope) -> Facts:
         "channel": envelope.channel.value,
         "format": envelope.format,
     }
-    return facts | {
-        f"{LABEL_PREFIX}{name}": value.casefold()
-        for name, value in event.labels.items()
-    }
+    return facts | {f"{LABEL_PREFIX}{name}": value.casefold() for name, value in event.labels.items()}

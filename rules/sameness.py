@@ -30,19 +30,10 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def duplicate(self) -> bool:
         """Whether the mail makes no effect of its own."""
-        return self.sameness in (
-            Sameness.SAME,
-            Sameness.SECOND_FORM,
-            Sameness.SAME_BY_CONTENT,
-        )
+        return self.sameness in (Sameness.SAME, Sameness.SECOND_FORM, Sameness.SAME_BY_CONTENT)
 
 
-def same(
-    message: UserMessage,
-    participants_sha256: bytes,
-    seen: tuple[SeenBefore, ...],
-    received_at: datetime,
-) -> Judgement:
+def same(message: UserMessage, participants_sha256: bytes, seen: tuple[SeenBefore, ...], received_at: datetime) -> Judgement:
     """Compare a mail with those seen under its key, oldest first."""
     if message.message_id is None:
         for earlier in seen:

@@ -13,13 +13,7 @@ import msgspec
 from itsm.series import MAX_INSTANCES, MAX_RESOLVES, Instance, SeriesState
 from itsm.signal import EventStatus, MonitoringEvent, ResolveScope, Severity
 
-WORST_FIRST = (
-    Severity.CRITICAL,
-    Severity.ERROR,
-    Severity.WARNING,
-    Severity.UNKNOWN,
-    Severity.INFO,
-)
+WORST_FIRST = (Severity.CRITICAL, Severity.ERROR, Severity.WARNING, Severity.UNKNOWN, Severity.INFO)
 
 
 class Episode(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,22 +29,12 @@ class Episode(msgspec.Struct, frozen=True, kw_only=True):
 
 def content_hash(event: MonitoringEvent) -> bytes:
     """The hash of what a delivery says, without the times at which it was said."""
-    said = (
-        event.status,
-        event.severity,
-        event.severity_raw,
-        event.title,
-        event.text,
-        event.links,
-        sorted(event.labels.items()),
-    )
+    said = (event.status, event.severity, event.severity_raw, event.title, event.text, event.links, sorted(event.labels.items()))
     times = (event.started_at, event.ended_at, event.flags)
     return hashlib.sha256(msgspec.msgpack.encode((said, times))).digest()
 
 
-def valid_until(
-    event: MonitoringEvent, received_at: datetime, expire_after_seconds: int | None
-) -> datetime | None:
+def valid_until(event: MonitoringEvent, received_at: datetime, expire_after_seconds: int | None) -> datetime | None:
     """Until when a firing delivery speaks: the end it states, else its own time plus the source's expiry, else for ever."""
     if event.valid_until is not None:
         return event.valid_until
@@ -59,22 +43,14 @@ def valid_until(
     return (event.observed_at or received_at) + timedelta(seconds=expire_after_seconds)
 
 
-def merge(
-    state: SeriesState,
-    event: MonitoringEvent,
-    *,
-    received_at: datetime,
-    expire_after_seconds: int | None,
-) -> SeriesState:
+def merge(state: SeriesState, event: MonitoringEvent, *, received_at: datetime, expire_after_seconds: int | None) -> SeriesState:
     """The series after one more delivery. An acknowledgement is counted and changes nothing."""
     counted = msgspec.structs.replace(
         state,
         title=event.title or state.title,
         content_sha256=content_hash(event),
         event_count=state.event_count + 1,
-        last_seen_at=received_at
-        if state.last_seen_at is None
-        else max(received_at, state.last_seen_at),
+        last_seen_at=received_at if state.last_seen_at is None else max(received_at, state.last_seen_at),
     )
     if event.status is EventStatus.FIRING:
         return _fired(counted, event, received_at, expire_after_seconds)
@@ -83,19 +59,11 @@ def merge(
     return counted
 
 
-def _fired(
-    state: SeriesState,
-    event: MonitoringEvent,
-    received_at: datetime,
-    expire_after_seconds: int | None,
-) -> SeriesState:
+def _fired(state: SeriesState, event: MonitoringEvent, received_at: datetime, expire_after_seconds: int | None) -> SeriesState:
     said_at = event.observed_at or event.started_at or received_at
     started_at = event.started_at or _running_since(state, said_at) or said_at
     known = _instance(state, started_at)
-    newest = known.severity_at is None or (said_at, event.severity.value) >= (
-        known.severity_at,
-        known.severity.value,
-    )
+    newest = known.severity_at is None or (said_at, event.severity.value) >= (known.severity_at, known.severity.value)
     until = valid_until(event, received_at, expire_after_seconds)
     forever = known.fired and known.valid_until is None
     instance = msgspec.structs.replace(
@@ -103,60 +71,38 @@ def _fired(
         fired=True,
         severity=event.severity if newest else known.severity,
         severity_at=said_at if newest else known.severity_at,
-        valid_until=None
-        if forever or until is None
-        else max(until, known.valid_until or until),
+        valid_until=None if forever or until is None else max(until, known.valid_until or until),
         event_count=known.event_count + 1,
     )
     return _with(state, instance)
 
 
-def _resolved(
-    state: SeriesState, event: MonitoringEvent, received_at: datetime
-) -> SeriesState:
+def _resolved(state: SeriesState, event: MonitoringEvent, received_at: datetime) -> SeriesState:
     ended_at = event.ended_at or event.observed_at or received_at
     if event.scope is ResolveScope.SERIES or event.started_at is None:
         resolves = tuple(sorted({*state.resolves, ended_at})[-MAX_RESOLVES:])
         return msgspec.structs.replace(state, resolves=resolves)
     known = _instance(state, event.started_at)
     earliest = ended_at if known.ended_at is None else min(ended_at, known.ended_at)
-    return _with(
-        state,
-        msgspec.structs.replace(
-            known, ended_at=earliest, event_count=known.event_count + 1
-        ),
-    )
+    return _with(state, msgspec.structs.replace(known, ended_at=earliest, event_count=known.event_count + 1))
 
 
 def _instance(state: SeriesState, started_at: datetime) -> Instance:
-    found = next(
-        (each for each in state.instances if each.started_at == started_at), None
-    )
+    found = next((each for each in state.instances if each.started_at == started_at), None)
     return found or Instance(started_at=started_at)
 
 
 def _running_since(state: SeriesState, at: datetime) -> datetime | None:
     """The start of the instance that an event without a start belongs to: the newest one still open."""
-    return next(
-        (
-            each.started_at
-            for each in reversed(state.instances)
-            if each.fired and is_open(each, state.resolves, at)
-        ),
-        None,
-    )
+    return next((each.started_at for each in reversed(state.instances) if each.fired and is_open(each, state.resolves, at)), None)
 
 
 def _with(state: SeriesState, instance: Instance) -> SeriesState:
     """Put the instance in its place; over the bound the oldest that ended are forgotten first."""
-    others = [
-        each for each in state.instances if each.started_at != instance.started_at
-    ]
+    others = [each for each in state.instances if each.started_at != instance.started_at]
     kept = sorted([*others, instance], key=lambda each: each.started_at)
     if len(kept) > MAX_INSTANCES:
-        oldest_ended = next(
-            (each for each in kept if end_of(each, state.resolves) is not None), kept[0]
-        )
+        oldest_ended = next((each for each in kept if end_of(each, state.resolves) is not None), kept[0])
         kept.remove(oldest_ended)
     return msgspec.structs.replace(state, instances=tuple(kept))
 
@@ -177,18 +123,13 @@ def is_open(instance: Instance, resolves: Iterable[datetime], now: datetime) -> 
     return end is None or end > now
 
 
-def episodes(
-    state: SeriesState, *, gap_seconds: int, now: datetime
-) -> tuple[Episode, ...]:
+def episodes(state: SeriesState, *, gap_seconds: int, now: datetime) -> tuple[Episode, ...]:
     """The fired instances in connected intervals; one that starts within the gap after the last end joins it."""
     runs: list[list[Instance]] = []
     reach: datetime | None = None  # the latest end of the run so far; None: without end
     for instance in (each for each in state.instances if each.fired):
         end = end_of(instance, state.resolves)
-        joins = bool(runs) and (
-            reach is None
-            or instance.started_at <= reach + timedelta(seconds=gap_seconds)
-        )
+        joins = bool(runs) and (reach is None or instance.started_at <= reach + timedelta(seconds=gap_seconds))
         if joins:
             runs[-1].append(instance)
             reach = None if reach is None or end is None else max(reach, end)
@@ -198,13 +139,9 @@ def episodes(
     return tuple(_episode(run, state.resolves, now) for run in runs)
 
 
-def _episode(
-    run: list[Instance], resolves: tuple[datetime, ...], now: datetime
-) -> Episode:
+def _episode(run: list[Instance], resolves: tuple[datetime, ...], now: datetime) -> Episode:
     ends = [end_of(each, resolves) for each in run]
-    running = [
-        each for each, end in zip(run, ends, strict=True) if end is None or end > now
-    ]
+    running = [each for each, end in zip(run, ends, strict=True) if end is None or end > now]
     known_ends = [end for end in ends if end is not None]
     waiting = [end for end in known_ends if end > now]
     endless = len(known_ends) < len(ends)
@@ -223,9 +160,7 @@ def worst(severities: Iterable[Severity]) -> Severity:
     return min(severities, key=WORST_FIRST.index, default=Severity.UNKNOWN)
 
 
-def assign(
-    found: tuple[Episode, ...],
-) -> tuple[tuple[int | None, ...], tuple[int, ...]]:
+def assign(found: tuple[Episode, ...]) -> tuple[tuple[int | None, ...], tuple[int, ...]]:
     """For each episode the incident it has (None: a new one), and the incidents that lost their episode to an earlier one.
 
     An episode takes the lowest ticket among its instances that no earlier episode took; so membership depends on the
@@ -234,37 +169,19 @@ def assign(
     taken: list[int] = []
     chosen: list[int | None] = []
     for episode in found:
-        mine = sorted(
-            {
-                each.ticket_id
-                for each in episode.instances
-                if each.ticket_id is not None and each.ticket_id not in taken
-            }
-        )
+        mine = sorted({each.ticket_id for each in episode.instances if each.ticket_id is not None and each.ticket_id not in taken})
         chosen.append(mine[0] if mine else None)
         taken += mine[:1]
-    everyone = {
-        each.ticket_id
-        for episode in found
-        for each in episode.instances
-        if each.ticket_id is not None
-    }
+    everyone = {each.ticket_id for episode in found for each in episode.instances if each.ticket_id is not None}
     return tuple(chosen), tuple(sorted(everyone - set(taken)))
 
 
 def unchanged(state: SeriesState, event: MonitoringEvent) -> bool:
     """Whether the delivery says what the last one said about an instance that is known: nothing but a count can come of it."""
-    return (
-        event.started_at is not None
-        and state.content_sha256 == content_hash(event)
-        and _known(state, event)
-    )
+    return event.started_at is not None and state.content_sha256 == content_hash(event) and _known(state, event)
 
 
 def _known(state: SeriesState, event: MonitoringEvent) -> bool:
     if event.status is EventStatus.FIRING:
-        return any(
-            each.started_at == event.started_at and each.fired
-            for each in state.instances
-        )
+        return any(each.started_at == event.started_at and each.fired for each in state.instances)
     return event.status is EventStatus.RESOLVED

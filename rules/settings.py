@@ -26,124 +26,48 @@ INCIDENT_WORDS: Words = (
 class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One rule. Rules are tried in order; every rule that matches applies, the first that sets a field wins it."""
 
-    key: Annotated[
-        str,
-        Meta(
-            description="Name of the rule, shown in every reason; unique.",
-            min_length=1,
-            max_length=64,
-        ),
-    ]
+    key: Annotated[str, Meta(description="Name of the rule, shown in every reason; unique.", min_length=1, max_length=64)]
     when: Annotated[
         dict[str, Any],
-        Meta(
-            description='Conditions that must all hold: field = value, field = { contains = "disk" }, or any / all / not with tables.'
-        ),
+        Meta(description='Conditions that must all hold: field = value, field = { contains = "disk" }, or any / all / not with tables.'),
     ] = {}
-    type: Annotated[
-        str | None,
-        Meta(description="Sets the ticket type: incident or service_request."),
-    ] = None
-    impact: Annotated[
-        OneToThree | None, Meta(description="Sets the impact, 1 (highest) to 3.")
-    ] = None
-    urgency: Annotated[
-        OneToThree | None, Meta(description="Sets the urgency, 1 (highest) to 3.")
-    ] = None
-    priority: Annotated[
-        OneToFive | None,
-        Meta(description="Sets the priority, 1 (highest) to 5, past the matrix."),
-    ] = None
-    service: Annotated[
-        str | None, Meta(description="Sets the service, by its key.")
-    ] = None
+    type: Annotated[str | None, Meta(description="Sets the ticket type: incident or service_request.")] = None
+    impact: Annotated[OneToThree | None, Meta(description="Sets the impact, 1 (highest) to 3.")] = None
+    urgency: Annotated[OneToThree | None, Meta(description="Sets the urgency, 1 (highest) to 3.")] = None
+    priority: Annotated[OneToFive | None, Meta(description="Sets the priority, 1 (highest) to 5, past the matrix.")] = None
+    service: Annotated[str | None, Meta(description="Sets the service, by its key.")] = None
     team: Annotated[str | None, Meta(description="Sets the team, by its key.")] = None
     tags: Annotated[Words, Meta(description="Adds tags.")] = ()
-    suppress: Annotated[
-        bool | None,
-        Meta(
-            description="true: no ticket and no notice; the input is kept and counted."
-        ),
-    ] = None
-    acknowledge: Annotated[
-        bool | None,
-        Meta(
-            description="false: the sender is not acknowledged. true never overrides a guard."
-        ),
-    ] = None
-    stop: Annotated[
-        bool, Meta(description="true: later rules are not tried when this one matches.")
-    ] = False
+    suppress: Annotated[bool | None, Meta(description="true: no ticket and no notice; the input is kept and counted.")] = None
+    acknowledge: Annotated[bool | None, Meta(description="false: the sender is not acknowledged. true never overrides a guard.")] = None
+    stop: Annotated[bool, Meta(description="true: later rules are not tried when this one matches.")] = False
 
 
 class Budgets(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How many automatic answers may go out; what is over a budget is recorded, not sent."""
 
-    per_address_hour: Annotated[
-        int, Meta(description="Automatic answers to one address in an hour.", ge=0)
-    ] = 10
-    per_domain_minute: Annotated[
-        int, Meta(description="Automatic answers to one domain in a minute.", ge=0)
-    ] = 10
-    total_minute: Annotated[
-        int, Meta(description="Automatic answers to anybody in a minute.", ge=0)
-    ] = 50
+    per_address_hour: Annotated[int, Meta(description="Automatic answers to one address in an hour.", ge=0)] = 10
+    per_domain_minute: Annotated[int, Meta(description="Automatic answers to one domain in a minute.", ge=0)] = 10
+    total_minute: Annotated[int, Meta(description="Automatic answers to anybody in a minute.", ge=0)] = 50
 
 
-class RulesSettings(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
-):
+class RulesSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[rules]`: how what comes in is judged."""
 
-    rule: Annotated[
-        tuple[Rule, ...], Meta(description="The rules, `[[rules.rule]]`, in order.")
-    ] = ()
+    rule: Annotated[tuple[Rule, ...], Meta(description="The rules, `[[rules.rule]]`, in order.")] = ()
     priority: Annotated[
         tuple[tuple[int, int, int], tuple[int, int, int], tuple[int, int, int]],
-        Meta(
-            description="Priority by impact (rows 1 to 3) and urgency (columns 1 to 3); must not fall with either."
-        ),
+        Meta(description="Priority by impact (rows 1 to 3) and urgency (columns 1 to 3); must not fall with either."),
     ] = ((1, 2, 3), (2, 3, 4), (3, 4, 5))
-    request_words: Annotated[
-        Words,
-        Meta(
-            description="Words in subject or new text that speak for a service request."
-        ),
-    ] = REQUEST_WORDS
-    incident_words: Annotated[
-        Words,
-        Meta(description="Words in subject or new text that speak for an incident."),
-    ] = INCIDENT_WORDS
+    request_words: Annotated[Words, Meta(description="Words in subject or new text that speak for a service request.")] = REQUEST_WORDS
+    incident_words: Annotated[Words, Meta(description="Words in subject or new text that speak for an incident.")] = INCIDENT_WORDS
     reopen_days: Annotated[
-        int,
-        Meta(
-            description="A reply reopens a resolved ticket within this many days; later it opens a new one.",
-            ge=0,
-        ),
+        int, Meta(description="A reply reopens a resolved ticket within this many days; later it opens a new one.", ge=0)
     ] = 7
-    close_after_days: Annotated[
-        int,
-        Meta(
-            description="A resolved ticket closes by itself after this many days.", ge=0
-        ),
-    ] = 3
+    close_after_days: Annotated[int, Meta(description="A resolved ticket closes by itself after this many days.", ge=0)] = 3
     gap_seconds: Annotated[
-        int,
-        Meta(
-            description="A monitoring series that fires again within this time belongs to the same incident, in seconds.",
-            ge=0,
-        ),
+        int, Meta(description="A monitoring series that fires again within this time belongs to the same incident, in seconds.", ge=0)
     ] = 900
-    known_only: Annotated[
-        bool,
-        Meta(
-            description="true: only senders who are known or authenticated are acknowledged."
-        ),
-    ] = False
-    team_notices: Annotated[
-        bool, Meta(description="false: teams are not told of new tickets.")
-    ] = True
-    budgets: Annotated[
-        Budgets,
-        Meta(description="Budgets against loops and floods, `[rules.budgets]`."),
-    ] = Budgets()
+    known_only: Annotated[bool, Meta(description="true: only senders who are known or authenticated are acknowledged.")] = False
+    team_notices: Annotated[bool, Meta(description="false: teams are not told of new tickets.")] = True
+    budgets: Annotated[Budgets, Meta(description="Budgets against loops and floods, `[rules.budgets]`.")] = Budgets()

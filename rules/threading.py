@@ -28,11 +28,7 @@ class Match(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def trusted(self) -> bool:
         """Whether the sender may append in the open and reopen (design 6, levels 0 and 1)."""
-        return self.strength in (
-            Strength.MINTED,
-            Strength.PARTICIPANT,
-            Strength.SUBJECT,
-        )
+        return self.strength in (Strength.MINTED, Strength.PARTICIPANT, Strength.SUBJECT)
 
 
 def match(snapshot: MailSnapshot, trust: int) -> Match:
@@ -44,26 +40,12 @@ def match(snapshot: MailSnapshot, trust: int) -> Match:
     found = snapshot.referenced
     for each in found:
         if each.minted_for_sender:
-            return Match(
-                strength=Strength.MINTED, ticket=each.ticket, message_id=each.message_id
-            )
+            return Match(strength=Strength.MINTED, ticket=each.ticket, message_id=each.message_id)
     for each in found:
         if each.participant and trust >= 1:
-            return Match(
-                strength=Strength.PARTICIPANT,
-                ticket=each.ticket,
-                message_id=each.message_id,
-            )
+            return Match(strength=Strength.PARTICIPANT, ticket=each.ticket, message_id=each.message_id)
     if found:
-        return Match(
-            strength=Strength.REFERENCE,
-            ticket=found[0].ticket,
-            message_id=found[0].message_id,
-        )
-    if (
-        snapshot.by_subject is not None
-        and snapshot.by_subject_participant
-        and trust >= 1
-    ):
+        return Match(strength=Strength.REFERENCE, ticket=found[0].ticket, message_id=found[0].message_id)
+    if snapshot.by_subject is not None and snapshot.by_subject_participant and trust >= 1:
         return Match(strength=Strength.SUBJECT, ticket=snapshot.by_subject)
     return Match(strength=Strength.NONE)

@@ -24,9 +24,7 @@ def used(tx: Tx, keys: Iterable[Key]) -> dict[Key, int]:
     wanted = set(keys)
     found: dict[Key, int] = {}
     for some in in_lists(sorted({name for name, _ in wanted})):
-        query = select(budget.c.key, budget.c.window_start, budget.c.used).where(
-            budget.c.desk_id == tx.desk_id, budget.c.key.in_(some)
-        )
+        query = select(budget.c.key, budget.c.window_start, budget.c.used).where(budget.c.desk_id == tx.desk_id, budget.c.key.in_(some))
         for row in tx.connection.execute(query):
             key = (row.key, from_column(row.window_start))
             if key in wanted:
@@ -37,12 +35,6 @@ def used(tx: Tx, keys: Iterable[Key]) -> dict[Key, int]:
 def spend(tx: Tx, amounts: Mapping[Key, tuple[int, int]]) -> None:
     """Take (amount, limit) from each budget; raises Conflict when one has not enough left, so the caller decides again."""
     for (key, window_start), (amount, most) in sorted(amounts.items()):
-        values = {
-            "desk_id": tx.desk_id,
-            "key": key,
-            "window_start": to_column(window_start),
-            "amount": amount,
-            "most": most,
-        }
+        values = {"desk_id": tx.desk_id, "key": key, "window_start": to_column(window_start), "amount": amount, "most": most}
         if tx.connection.execute(_SPEND, values).rowcount != 1:
             raise Conflict("a budget was used up by somebody else at the same time")

@@ -94,9 +94,7 @@ def _head_rows(tx: Tx) -> Iterable[Row[Any]]:
 
 def _without_history(tx: Tx) -> Iterator[str]:
     """Tickets whose stream is gone, head and all: opening a ticket writes its first entry."""
-    head = select(history_head.c.seq).where(
-        history_head.c.desk_id == ticket.c.desk_id, history_head.c.stream == _stream_of_ticket()
-    )
+    head = select(history_head.c.seq).where(history_head.c.desk_id == ticket.c.desk_id, history_head.c.stream == _stream_of_ticket())
     query = select(ticket.c.id).where(ticket.c.desk_id == tx.desk_id, ~head.exists()).order_by(ticket.c.id)
     for ticket_id in tx.connection.execute(query.execution_options(yield_per=ROWS_AT_ONCE)).scalars():
         yield f"history ticket:{ticket_id}: the whole stream is missing"

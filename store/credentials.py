@@ -3,11 +3,12 @@
 import base64
 import hashlib
 from datetime import datetime
+from typing import Any
 
 import msgspec
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import Row, func, insert, select, update
 
-from itsm.errors import Conflict
+from itsm.errors import Conflict, Permanent
 from store.history import append_many
 from store.instants import (
     from_column,
@@ -20,7 +21,7 @@ from store.transaction import Tx
 
 KEY_BYTES, TOKEN_BYTES = 32, 32
 MAX_KEY_ID = 255
-TOKEN_PREFIX = "trd_"
+TOKEN_PREFIX = "trd_"  # noqa: S105 -- what every token begins with, so that secret scanners know one
 SCOPES = (
     "alerts:read", "alerts:write", "silences:read", "silences:write", "messages:write", "tickets:read", "acts:write",
     "queue:read", "queue:write", "admin",
@@ -46,32 +47,19 @@ class ApiToken(msgspec.Struct, frozen=True, kw_only=True):
 
 def signing_keys(tx: Tx) -> tuple[tuple[int, bytes], ...]:
     """Every signing key that may verify, the one to mint with first; makes the first at first start (in a write)."""
-    query = select(signing_key).where(
-        signing_key.c.desk_id == tx.desk_id, signing_key.c.retired_at.is_(None)
-    )
+    query = select(signing_key).where(signing_key.c.desk_id == tx.desk_id, signing_key.c.retired_at.is_(None))
     rows = tx.connection.execute(query.order_by(signing_key.c.key_id.desc())).all()
     if rows:
         return tuple((row.key_id, row.secret) for row in rows)
     secret = tx.random_bytes(KEY_BYTES)
-    tx.connection.execute(
-        insert(signing_key).values(
-            desk_id=tx.desk_id, key_id=1, secret=secret, created_at=to_column(tx.now)
-        )
-    )
+    tx.connection.execute(insert(signing_key).values(desk_id=tx.desk_id, key_id=1, secret=secret, created_at=to_column(tx.now)))
     append_many(tx, [(ACCESS_STREAM, "signing_key_made", "system", (1,), b"{}")])
     return ((1, secret),)
 
 
 def rotate_signing_key(tx: Tx) -> int:
     """Add a key to mint with; older ones go on verifying. Returns its id; raises Conflict when all 255 are used."""
-    last = (
-        tx.connection.execute(
-            select(func.max(signing_key.c.key_id)).where(
-                signing_key.c.desk_id == tx.desk_id
-            )
-        ).scalar()
-        or 0
-    )
+    last = tx.connection.execute(select(func.max(signing_key.c.key_id)).where(signing_key.c.desk_id == tx.desk_id)).scalar() or 0
     if last >= MAX_KEY_ID:
         raise Conflict("all 255 key ids are used")
     secret = tx.random_bytes(KEY_BYTES)
@@ -83,9 +71,7 @@ def rotate_signing_key(tx: Tx) -> int:
             created_at=to_column(tx.now),
         )
     )
-    append_many(
-        tx, [(ACCESS_STREAM, "signing_key_made", "operator", (last + 1,), b"{}")]
-    )
+    append_many(tx, [(ACCESS_STREAM, "signing_key_made", "operator", (last + 1,), b"{}")])
     return int(last + 1)
 
 
@@ -101,18 +87,16 @@ def create_token(
     acts_as: str,
     expires_at: datetime | None = None,
 ) -> str:
-    """Make a token and return its secret, the only time it is seen; raises Conflict when the name is taken."""
-    taken = select(api_token.c.id).where(
-        api_token.c.desk_id == tx.desk_id, api_token.c.name == name
-    )
+    """Make a token and return its secret, the only time it is seen.
+
+    Raises Conflict when the name is taken, Permanent for a scope there is not.
+    """
+    if unknown := sorted(set(scopes) - set(SCOPES)):
+        raise Permanent(f"there is no scope {unknown[0]!r}; there are {', '.join(SCOPES)}")
+    taken = select(api_token.c.id).where(api_token.c.desk_id == tx.desk_id, api_token.c.name == name)
     if tx.connection.execute(taken).first() is not None:
-        raise Conflict(
-            f"there is a token named {name!r}; choose another name or revoke that one first"
-        )
-    secret = (
-        TOKEN_PREFIX
-        + base64.b32encode(tx.random_bytes(TOKEN_BYTES)).decode().rstrip("=").lower()
-    )
+        raise Conflict(f"there is a token named {name!r}; choose another name or revoke that one first")
+    secret = TOKEN_PREFIX + base64.b32encode(tx.random_bytes(TOKEN_BYTES)).decode().rstrip("=").lower()
     token_id = tx.new_id()
     tx.connection.execute(
         insert(api_token).values(
@@ -127,31 +111,26 @@ def create_token(
         )
     )
     content = msgspec.json.encode({"name": name, "scopes": scopes, "acts_as": acts_as})
-    append_many(
-        tx, [(ACCESS_STREAM, "token_created", "operator", (token_id,), content)]
-    )
+    append_many(tx, [(ACCESS_STREAM, "token_created", "operator", (token_id,), content)])
     return secret
+
+
+def _token(row: Row[Any]) -> ApiToken:
+    return ApiToken(
+        id=row.id,
+        name=row.name,
+        scopes=msgspec.json.decode(row.scopes, type=tuple[str, ...]),
+        acts_as=row.acts_as,
+        created_at=from_column(row.created_at),
+        expires_at=from_column_or_none(row.expires_at),
+        revoked_at=from_column_or_none(row.revoked_at),
+    )
 
 
 def list_tokens(tx: Tx) -> list[ApiToken]:
     """Every token, newest first."""
-    rows = tx.connection.execute(
-        select(api_token)
-        .where(api_token.c.desk_id == tx.desk_id)
-        .order_by(api_token.c.id.desc())
-    )
-    return [
-        ApiToken(
-            id=row.id,
-            name=row.name,
-            scopes=msgspec.json.decode(row.scopes, type=tuple[str, ...]),
-            acts_as=row.acts_as,
-            created_at=from_column(row.created_at),
-            expires_at=from_column_or_none(row.expires_at),
-            revoked_at=from_column_or_none(row.revoked_at),
-        )
-        for row in rows
-    ]
+    rows = tx.connection.execute(select(api_token).where(api_token.c.desk_id == tx.desk_id).order_by(api_token.c.id.desc()))
+    return [_token(row) for row in rows]
 
 
 def revoke_token(tx: Tx, name: str) -> bool:
@@ -188,15 +167,9 @@ def revoke_token(tx: Tx, name: str) -> bool:
 
 def authenticate(tx: Tx, secret: str) -> ApiToken | None:
     """The token with this secret that is neither revoked nor expired; found by its hash, so no comparison leaks time."""
-    query = select(api_token.c.id).where(
-        api_token.c.desk_id == tx.desk_id, api_token.c.secret_sha256 == _digest(secret)
-    )
-    found = tx.connection.execute(query).scalar_one_or_none()
-    for each in list_tokens(tx) if found is not None else ():
-        if (
-            each.id == found
-            and each.revoked_at is None
-            and (each.expires_at is None or each.expires_at > tx.now)
-        ):
-            return each
-    return None
+    query = select(api_token).where(api_token.c.desk_id == tx.desk_id, api_token.c.secret_sha256 == _digest(secret))
+    row = tx.connection.execute(query).one_or_none()
+    found = _token(row) if row is not None else None
+    if found is None or found.revoked_at is not None or (found.expires_at is not None and found.expires_at <= tx.now):
+        return None
+    return found

@@ -44,21 +44,11 @@ def insert_many(tx: Tx, entries: Sequence[Entry]) -> None:
         return
     rows, files = [], []
     for each in entries:
-        row: dict[str, object] = {
-            field: getattr(each, field)
-            for field in each.__struct_fields__
-            if field != "attachments"
-        }
-        rows.append(
-            row | {"desk_id": tx.desk_id, "created_at": to_column(each.created_at)}
-        )
+        row: dict[str, object] = {field: getattr(each, field) for field in each.__struct_fields__ if field != "attachments"}
+        rows.append(row | {"desk_id": tx.desk_id, "created_at": to_column(each.created_at)})
         for seq, file in enumerate(each.attachments):
-            described = {
-                field: getattr(file, field) for field in file.__struct_fields__
-            }
-            files.append(
-                described | {"desk_id": tx.desk_id, "entry_id": each.id, "seq": seq}
-            )
+            described = {field: getattr(file, field) for field in file.__struct_fields__}
+            files.append(described | {"desk_id": tx.desk_id, "entry_id": each.id, "seq": seq})
     tx.connection.execute(insert(entry), rows)
     if files:
         tx.connection.execute(insert(attachment), files)
@@ -67,37 +57,18 @@ def insert_many(tx: Tx, entries: Sequence[Entry]) -> None:
 def of_ticket(tx: Tx, ticket_id: int, *, limit: int = MAX_ENTRIES) -> list[Entry]:
     """The entries of a ticket, oldest first, at most 500."""
     rows = tx.connection.execute(
-        select(entry)
-        .where(entry.c.desk_id == tx.desk_id, entry.c.ticket_id == ticket_id)
-        .order_by(entry.c.id)
-        .limit(limit)
+        select(entry).where(entry.c.desk_id == tx.desk_id, entry.c.ticket_id == ticket_id).order_by(entry.c.id).limit(limit)
     ).all()
     files: dict[int, list[Attachment]] = {}
     for some in in_lists([row.id for row in rows]):
-        query = select(attachment).where(
-            attachment.c.desk_id == tx.desk_id, attachment.c.entry_id.in_(some)
-        )
-        for file in tx.connection.execute(
-            query.order_by(attachment.c.entry_id, attachment.c.seq)
-        ):
-            fields = {
-                field: getattr(file, field) for field in Attachment.__struct_fields__
-            }
+        query = select(attachment).where(attachment.c.desk_id == tx.desk_id, attachment.c.entry_id.in_(some))
+        for file in tx.connection.execute(query.order_by(attachment.c.entry_id, attachment.c.seq)):
+            fields = {field: getattr(file, field) for field in Attachment.__struct_fields__}
             files.setdefault(file.entry_id, []).append(Attachment(**fields))
     found = []
     for row in rows:
-        fields = {
-            field: getattr(row, field)
-            for field in Entry.__struct_fields__
-            if field not in ("attachments", "created_at")
-        }
-        found.append(
-            Entry(
-                **fields,
-                created_at=from_column(row.created_at),
-                attachments=tuple(files.get(row.id, ())),
-            )
-        )
+        fields = {field: getattr(row, field) for field in Entry.__struct_fields__ if field not in ("attachments", "created_at")}
+        found.append(Entry(**fields, created_at=from_column(row.created_at), attachments=tuple(files.get(row.id, ()))))
     return found
 
 
@@ -107,11 +78,7 @@ def participants(tx: Tx, ticket_ids: Iterable[int]) -> dict[int, frozenset[str]]
     for some in in_lists(sorted(set(ticket_ids))):
         query = (
             select(entry.c.ticket_id, entry.c.author)
-            .where(
-                entry.c.desk_id == tx.desk_id,
-                entry.c.ticket_id.in_(some),
-                entry.c.verified,
-            )
+            .where(entry.c.desk_id == tx.desk_id, entry.c.ticket_id.in_(some), entry.c.verified)
             .distinct()
         )
         for row in tx.connection.execute(query):

@@ -20,9 +20,7 @@ CHAIN_VERSION = 1
 SALT_BYTES = 16
 GENESIS = b"\0" * 32
 
-NewEntry = tuple[
-    str, str, str, tuple[int, ...], bytes
-]  # stream, kind, actor, ids, content
+NewEntry = tuple[str, str, str, tuple[int, ...], bytes]  # stream, kind, actor, ids, content
 _HEAD = text(
     "INSERT INTO history_head (desk_id, stream, seq, hash) VALUES (:desk_id, :stream, :seq, :hash) "
     "ON CONFLICT (desk_id, stream) DO UPDATE SET seq = excluded.seq, hash = excluded.hash"
@@ -58,9 +56,7 @@ def link_hash(
     commitment: bytes,
 ) -> bytes:
     """The hash of one entry over the hash before it."""
-    body = msgspec.msgpack.encode(
-        [CHAIN_VERSION, desk_id, stream, seq, at, kind, actor, ids, commitment]
-    )
+    body = msgspec.msgpack.encode([CHAIN_VERSION, desk_id, stream, seq, at, kind, actor, ids, commitment])
     return hashlib.sha256(previous + body).digest()
 
 
@@ -77,9 +73,7 @@ def append_many(tx: Tx, entries: Sequence[NewEntry]) -> None:
         salt = tx.random_bytes(SALT_BYTES)
         commitment = commitment_of(salt, content)
         named = msgspec.json.encode(ids).decode()
-        digest = link_hash(
-            previous, tx.desk_id, stream, seq, at, kind, actor, named, commitment
-        )
+        digest = link_hash(previous, tx.desk_id, stream, seq, at, kind, actor, named, commitment)
         heads[stream] = (seq, digest)
         place = {"desk_id": tx.desk_id, "stream": stream, "seq": seq}
         rows.append(
@@ -98,22 +92,15 @@ def append_many(tx: Tx, entries: Sequence[NewEntry]) -> None:
     tx.connection.execute(insert(history_content), contents)
     tx.connection.execute(
         _HEAD,
-        [
-            {"desk_id": tx.desk_id, "stream": stream, "seq": seq, "hash": digest}
-            for stream, (seq, digest) in sorted(heads.items())
-        ],
+        [{"desk_id": tx.desk_id, "stream": stream, "seq": seq, "hash": digest} for stream, (seq, digest) in sorted(heads.items())],
     )
 
 
 def _heads(tx: Tx, streams: Iterable[str]) -> dict[str, tuple[int, bytes]]:
     found: dict[str, tuple[int, bytes]] = {}
     for some in in_lists(sorted(streams)):
-        query = select(history_head).where(
-            history_head.c.desk_id == tx.desk_id, history_head.c.stream.in_(some)
-        )
-        found |= {
-            row.stream: (row.seq, row.hash) for row in tx.connection.execute(query)
-        }
+        query = select(history_head).where(history_head.c.desk_id == tx.desk_id, history_head.c.stream.in_(some))
+        found |= {row.stream: (row.seq, row.hash) for row in tx.connection.execute(query)}
     return found
 
 
@@ -126,9 +113,7 @@ def of_stream(tx: Tx, stream: str, *, limit: int = 500) -> list[HistoryEntry]:
         & (history_content.c.seq == history.c.seq),
     )
     query = (
-        select(history, history_content.c.content)
-        .select_from(joined)
-        .where(history.c.desk_id == tx.desk_id, history.c.stream == stream)
+        select(history, history_content.c.content).select_from(joined).where(history.c.desk_id == tx.desk_id, history.c.stream == stream)
     )
     return [
         HistoryEntry(

@@ -8,6 +8,8 @@ import msgspec
 from sqlalchemy import ColumnElement, Row, Select, bindparam, delete, func, literal, select, union, update
 
 from itsm.envelope import PENDING_CODE, Channel, Envelope, Outcome
+from itsm.errors import Conflict
+from itsm.identifier import inbox_text
 from store.bulk import BulkInsert
 from store.chunking import in_lists
 from store.instants import from_column, from_column_or_none, to_column
@@ -133,9 +135,7 @@ def claim(tx: Tx, *, process_id: int, limit: int, max_bytes: int) -> list[Claime
         if taken and (row.alone or size_bytes > max_bytes):
             break
         taken.append(
-            Claimed(
-                envelope=_envelope(row), attempts=row.attempts, alone=row.alone, part_count=row.part_count, outcomes=row.outcomes
-            )
+            Claimed(envelope=_envelope(row), attempts=row.attempts, alone=row.alone, part_count=row.part_count, outcomes=row.outcomes)
         )
         if row.alone:
             break
@@ -145,20 +145,14 @@ def claim(tx: Tx, *, process_id: int, limit: int, max_bytes: int) -> list[Claime
 
 def _set(tx: Tx, ids: Sequence[int], **values: object) -> None:
     for some in in_lists(ids):
-        tx.connection.execute(
-            update(inbox)
-            .where(inbox.c.desk_id == tx.desk_id, inbox.c.id.in_(some))
-            .values(**values)
-        )
+        tx.connection.execute(update(inbox).where(inbox.c.desk_id == tx.desk_id, inbox.c.id.in_(some)).values(**values))
 
 
 def raw_bytes(tx: Tx, ids: Iterable[int]) -> dict[int, bytes]:
     """The stored bytes of envelopes; those whose raw mail was removed by retention are left out."""
     chunks: dict[int, list[bytes]] = {}
     for some in in_lists(sorted(set(ids))):
-        query = select(raw.c.inbox_id, raw.c.chunk).where(
-            raw.c.desk_id == tx.desk_id, raw.c.inbox_id.in_(some)
-        )
+        query = select(raw.c.inbox_id, raw.c.chunk).where(raw.c.desk_id == tx.desk_id, raw.c.inbox_id.in_(some))
         for row in tx.connection.execute(query.order_by(raw.c.inbox_id, raw.c.seq)):
             chunks.setdefault(row.inbox_id, []).append(row.chunk)
     return {inbox_id: b"".join(parts) for inbox_id, parts in chunks.items()}
@@ -208,19 +202,22 @@ def begin_parts(tx: Tx, counts: Sequence[tuple[int, int]]) -> None:
 
 
 def record_outcomes(tx: Tx, outcomes: Iterable[tuple[int, int, Outcome]]) -> None:
-    """Write the outcomes of parts; an envelope whose every part has one is done and no longer claimed."""
+    """Write the outcomes of parts; an envelope whose every part has one is done and no longer claimed.
+
+    Raises Conflict for a part that has one already: somebody else decided it, and what was decided now must not stand.
+    """
     by_id: dict[int, list[tuple[int, str]]] = {}
     for inbox_id, seq, outcome in outcomes:
         by_id.setdefault(inbox_id, []).append((seq, outcome.code))
     rows = []
     for some in in_lists(sorted(by_id)):
-        query = select(inbox.c.id, inbox.c.outcomes, inbox.c.claimed_by).where(
-            inbox.c.desk_id == tx.desk_id, inbox.c.id.in_(some)
-        )
+        query = select(inbox.c.id, inbox.c.outcomes, inbox.c.claimed_by).where(inbox.c.desk_id == tx.desk_id, inbox.c.id.in_(some))
         for row in tx.connection.execute(query):
             letters = list(row.outcomes)
             for seq, code in by_id[row.id]:
                 letters += [PENDING_CODE] * (seq + 1 - len(letters))
+                if letters[seq] != PENDING_CODE:
+                    raise Conflict(f"part {seq} of {inbox_text(row.id)} has an outcome already")
                 letters[seq] = code
             done = PENDING_CODE not in letters
             rows.append(
@@ -246,9 +243,7 @@ def quarantine(tx: Tx, inbox_id: int, reason: str) -> None:
 
 def release(tx: Tx, ids: Sequence[int], *, not_before: datetime | None = None) -> None:
     """Give envelopes back, perhaps not before an instant; no attempt is counted."""
-    _set(
-        tx, ids, claimed_by=None, not_before=to_column(not_before) if not_before else 0
-    )
+    _set(tx, ids, claimed_by=None, not_before=to_column(not_before) if not_before else 0)
 
 
 def release_all(tx: Tx) -> int:
@@ -325,9 +320,7 @@ def _row(row: Row[Any]) -> InboxRow:
 
 def find(tx: Tx, inbox_id: int) -> InboxRow | None:
     """One envelope, or None."""
-    row = tx.connection.execute(
-        select(inbox).where(inbox.c.desk_id == tx.desk_id, inbox.c.id == inbox_id)
-    ).one_or_none()
+    row = tx.connection.execute(select(inbox).where(inbox.c.desk_id == tx.desk_id, inbox.c.id == inbox_id)).one_or_none()
     return _row(row) if row else None
 
 

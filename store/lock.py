@@ -3,6 +3,7 @@
 import fcntl
 import os
 from pathlib import Path
+from types import TracebackType
 
 from itsm.errors import Conflict
 
@@ -24,9 +25,7 @@ class DataLock:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(descriptor)
-            raise Conflict(
-                f"another triaged works in {self._path.parent}; stop it first, or choose another [store] path"
-            ) from None
+            raise Conflict(f"another triaged works in {self._path.parent}; stop it first, or choose another [store] path") from None
         self._descriptor = descriptor
 
     def release(self) -> None:
@@ -34,3 +33,10 @@ class DataLock:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+
+    def __enter__(self) -> "DataLock":
+        self.acquire()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.release()

@@ -18,6 +18,7 @@ CLAIM_LEASE = timedelta(minutes=5)  # a claim that never came to sending is free
 ORDER_WINDOW = timedelta(
     minutes=15
 )  # an earlier mail that is due later than this does not hold up the next
+MAX_THREAD_ROWS = 1_000  # of the tickets of one run, newest first
 
 
 class ClaimedNotification(msgspec.Struct, frozen=True, kw_only=True):
@@ -247,6 +248,68 @@ def record_dead(tx: Tx, outbox_id: int, fence: int, error: str) -> bool:
         ).rowcount
         == 1
     )
+
+
+def release(tx: Tx, claimed: Iterable[tuple[int, int]]) -> None:
+    """Give back claims (id, fence) untouched, those that had not begun to send."""
+    for row, fence in claimed:
+        free = _fenced(tx, row, fence).where(
+            outbox.c.state == DeliveryState.QUEUED.value
+        )
+        tx.connection.execute(free.values(claimed_by=None))
+
+
+def record_dropped(tx: Tx, outbox_id: int, fence: int, reason: str) -> bool:
+    """Never send a claimed row: it has no use any more."""
+    values = {
+        "state": DeliveryState.SUPPRESSED.value,
+        "suppressed_because": reason[:500],
+        "claimed_by": None,
+    }
+    return (
+        tx.connection.execute(
+            _fenced(tx, outbox_id, fence).values(**values)
+        ).rowcount
+        == 1
+    )
+
+
+def thread_before(
+    tx: Tx, notifications: Sequence[Notification]
+) -> dict[int, tuple[str, ...]]:
+    """The thread each reader already has of the ticket, oldest first: what the first mail answered, then our mails to them."""
+    wanted = sorted({each.ticket_id for each in notifications})
+    rows: list[Any] = []
+    for some in in_lists(wanted):
+        columns = (
+            outbox.c.id,
+            outbox.c.ticket_id,
+            outbox.c.recipient,
+            outbox.c.message_id,
+            outbox.c.reference_ids,
+            outbox.c.state,
+        )
+        query = select(*columns).where(
+            outbox.c.desk_id == tx.desk_id, outbox.c.ticket_id.in_(some)
+        )
+        rows += tx.connection.execute(
+            query.order_by(outbox.c.id.desc()).limit(MAX_THREAD_ROWS)
+        ).all()
+    threads: dict[int, tuple[str, ...]] = {}
+    for each in notifications:
+        found: dict[str, None] = {}
+        for row in reversed(rows):
+            if (row.ticket_id, row.recipient) == (
+                each.ticket_id,
+                each.recipient,
+            ) and row.id < each.id:
+                found |= dict.fromkeys(
+                    msgspec.json.decode(row.reference_ids, type=tuple[str, ...])
+                )
+                if row.state != DeliveryState.SUPPRESSED.value:
+                    found[row.message_id] = None
+        threads[each.id] = tuple(found)
+    return threads
 
 
 def release_all(tx: Tx) -> int:

@@ -12,9 +12,7 @@ from store.instants import from_column, to_column
 from store.schema import part
 from store.transaction import Tx
 
-NewPart = tuple[
-    int, int, str, Outcome, int | None, Reasons
-]  # inbox id, seq, kind, outcome, ticket id, reasons
+NewPart = tuple[int, int, str, Outcome, int | None, Reasons]  # inbox id, seq, kind, outcome, ticket id, reasons
 
 
 class PartRow(msgspec.Struct, frozen=True, kw_only=True):

@@ -55,16 +55,10 @@ inbox = Table(
     Column("edited_from", BigInteger),
     Column("claimed_by", BigInteger),  # process id row of the claimant, NULL when free
     Column("not_before", BigInteger, nullable=False, server_default=text("0")),
-    Column(
-        "attempts", Integer, nullable=False, server_default=text("0")
-    ),  # attempts made alone that failed
-    Column(
-        "alone", Boolean, nullable=False, server_default=text("0")
-    ),  # after a failed batch: tried one at a time
+    Column("attempts", Integer, nullable=False, server_default=text("0")),  # attempts made alone that failed
+    Column("alone", Boolean, nullable=False, server_default=text("0")),  # after a failed batch: tried one at a time
     Column("part_count", Integer, nullable=False, server_default=text("0")),
-    Column(
-        "outcomes", Text, nullable=False, server_default=""
-    ),  # one code a part, "." while pending
+    Column("outcomes", Text, nullable=False, server_default=""),  # one code a part, "." while pending
     Column("reason", Text),  # why it is quarantined
     Column("done_at", BigInteger),
     Index(
@@ -219,9 +213,7 @@ entry = Table(  # words on a ticket
     Column("subject", Text, nullable=False),
     Column("text", Text, nullable=False),  # all of it
     Column("reply_text", Text, nullable=False),  # new words only
-    Column(
-        "note", Text, nullable=False
-    ),  # what we say about it: defects, omitted parts, why held
+    Column("note", Text, nullable=False),  # what we say about it: defects, omitted parts, why held
     Column("message_id", Text),
     Column("content_sha256", LargeBinary),
     Column("inbox_id", BigInteger),
@@ -250,9 +242,7 @@ mail_seen = Table(  # every Message-ID that came in, for sameness and threading;
     "mail_seen",
     metadata,
     _desk(),
-    Column(
-        "key_sha256", LargeBinary, primary_key=True
-    ),  # sha256 of the Message-ID, or of "fallback:" and the fallback hash
+    Column("key_sha256", LargeBinary, primary_key=True),  # sha256 of the Message-ID, or of "fallback:" and the fallback hash
     _key("inbox_id"),
     Column("content_sha256", LargeBinary, nullable=False),
     Column("participants_sha256", LargeBinary, nullable=False),
@@ -306,9 +296,7 @@ series = Table(
     Column("key_sha256", LargeBinary, nullable=False),
     Column("series_key", Text, nullable=False),
     Column("title", Text, nullable=False),
-    Column(
-        "state", LargeBinary, nullable=False
-    ),  # msgpack of instances and resolves, read back whole
+    Column("state", LargeBinary, nullable=False),  # msgpack of instances and resolves, read back whole
     Column("content_sha256", LargeBinary, nullable=False),
     Column("event_count", BigInteger, nullable=False),
     Column("last_seen_at", BigInteger, nullable=False),
@@ -336,9 +324,7 @@ outbox = Table(
     Column("ticket_id", BigInteger, nullable=False),
     Column("ticket_number", BigInteger, nullable=False),
     Column("event", Text, nullable=False),
-    Column(
-        "state", Text, nullable=False
-    ),  # queued, sending, sent, dead, suppressed, held
+    Column("state", Text, nullable=False),  # queued, sending, sent, dead, suppressed, held
     Column("recipient", Text, nullable=False),
     Column("recipient_name", Text, nullable=False),
     Column("message_id", Text, nullable=False),
@@ -354,9 +340,7 @@ outbox = Table(
     Column("fence", Integer, nullable=False, server_default=text("0")),
     Column("attempts", Integer, nullable=False, server_default=text("0")),
     Column("alone", Boolean, nullable=False, server_default=text("0")),
-    Column(
-        "reverse_path", Text
-    ),  # with its VERP token; "" for the null reverse-path; set when rendered
+    Column("reverse_path", Text),  # with its VERP token; "" for the null reverse-path; set when rendered
     Column("sending_at", BigInteger),
     Column("sent_at", BigInteger),
     Column("relay_reply", Text),
@@ -412,9 +396,7 @@ history = Table(
     "history",
     metadata,
     _desk(),
-    Column(
-        "stream", Text, primary_key=True
-    ),  # "ticket:<id>", "configuration", "directory", "silences", "access"
+    Column("stream", Text, primary_key=True),  # "ticket:<id>", "configuration", "directory", "silences", "access"
     _key("seq", Integer),
     Column("at", BigInteger, nullable=False),
     Column("kind", Text, nullable=False),
@@ -447,9 +429,7 @@ totals = Table(
     "totals",
     metadata,
     _desk(),
-    Column(
-        "name", Text, primary_key=True
-    ),  # "accepted", "done", "quarantined", "parts", "outcome:<name>"
+    Column("name", Text, primary_key=True),  # "accepted", "done", "quarantined", "parts", "outcome:<name>"
     Column("amount", BigInteger, nullable=False),
 )
 
@@ -505,9 +485,7 @@ api_token = Table(
     Column("name", Text, nullable=False),
     Column("secret_sha256", LargeBinary, nullable=False),
     Column("scopes", Text, nullable=False),  # JSON list
-    Column(
-        "acts_as", Text, nullable=False
-    ),  # "agent:<key>", "source:<key>" or "operator"
+    Column("acts_as", Text, nullable=False),  # "agent:<key>", "source:<key>" or "operator"
     Column("created_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger),
     Column("revoked_at", BigInteger),

@@ -52,14 +52,10 @@ def _read(row: Row[Any]) -> SeriesRow:
         event_count=row.event_count,
         last_seen_at=from_column(row.last_seen_at),
     )
-    return SeriesRow(
-        state=state, open=row.open, ticket_id=row.ticket_id, version=row.version
-    )
+    return SeriesRow(state=state, open=row.open, ticket_id=row.ticket_id, version=row.version)
 
 
-def by_keys(
-    tx: Tx, keys: Iterable[tuple[str, str]]
-) -> dict[tuple[str, str], SeriesRow]:
+def by_keys(tx: Tx, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], SeriesRow]:
     """Series by (source, series key); missing ones are left out. One statement per 500 keys of a source."""
     by_source: dict[str, set[bytes]] = {}
     for source, series_key in keys:
@@ -67,15 +63,8 @@ def by_keys(
     found: dict[tuple[str, str], SeriesRow] = {}
     for source, digests in sorted(by_source.items()):
         for some in in_lists(sorted(digests)):
-            query = select(series).where(
-                series.c.desk_id == tx.desk_id,
-                series.c.source == source,
-                series.c.key_sha256.in_(some),
-            )
-            found |= {
-                (row.source, row.series_key): _read(row)
-                for row in tx.connection.execute(query)
-            }
+            query = select(series).where(series.c.desk_id == tx.desk_id, series.c.source == source, series.c.key_sha256.in_(some))
+            found |= {(row.source, row.series_key): _read(row) for row in tx.connection.execute(query)}
     return found
 
 
@@ -83,32 +72,16 @@ def by_ids(tx: Tx, ids: Iterable[int]) -> dict[int, SeriesRow]:
     """Series by id; missing ones are left out."""
     found: dict[int, SeriesRow] = {}
     for some in in_lists(sorted(set(ids))):
-        query = select(series).where(
-            series.c.desk_id == tx.desk_id, series.c.id.in_(some)
-        )
+        query = select(series).where(series.c.desk_id == tx.desk_id, series.c.id.in_(some))
         found |= {row.id: _read(row) for row in tx.connection.execute(query)}
     return found
 
 
-_UPDATED = (
-    "title",
-    "state",
-    "content_sha256",
-    "event_count",
-    "last_seen_at",
-    "open",
-    "ticket_id",
-)
+_UPDATED = ("title", "state", "content_sha256", "event_count", "last_seen_at", "open", "ticket_id")
 _UPDATE = (
     update(series)
-    .where(
-        series.c.desk_id == bindparam("b_desk"),
-        series.c.id == bindparam("b_id"),
-        series.c.version == bindparam("b_seen"),
-    )
-    .values(
-        {name: bindparam(name) for name in _UPDATED} | {"version": series.c.version + 1}
-    )
+    .where(series.c.desk_id == bindparam("b_desk"), series.c.id == bindparam("b_id"), series.c.version == bindparam("b_seen"))
+    .values({name: bindparam(name) for name in _UPDATED} | {"version": series.c.version + 1})
 )
 
 
@@ -127,18 +100,10 @@ def keep_many(tx: Tx, rows: Sequence[SeriesRow]) -> None:
             "ticket_id": row.ticket_id,
         }
         if row.version == 0:
-            identity = {
-                "desk_id": tx.desk_id,
-                "id": state.id,
-                "source": state.source,
-                "series_key": state.series_key,
-                "version": 1,
-            }
+            identity = {"desk_id": tx.desk_id, "id": state.id, "source": state.source, "series_key": state.series_key, "version": 1}
             fresh.append(values | identity | {"key_sha256": key_of(state.series_key)})
         else:
-            changed.append(
-                values | {"b_desk": tx.desk_id, "b_id": state.id, "b_seen": row.version}
-            )
+            changed.append(values | {"b_desk": tx.desk_id, "b_id": state.id, "b_seen": row.version})
     if fresh:
         tx.connection.execute(insert(series), fresh)
     if changed and tx.connection.execute(_UPDATE, changed).rowcount != len(changed):
@@ -150,9 +115,4 @@ def open_by_source(tx: Tx, *, limit: int, source: str | None = None) -> list[Ser
     query = select(series).where(series.c.desk_id == tx.desk_id, series.c.open)
     if source is not None:
         query = query.where(series.c.source == source)
-    return [
-        _read(row)
-        for row in tx.connection.execute(
-            query.order_by(series.c.id.desc()).limit(limit)
-        )
-    ]
+    return [_read(row) for row in tx.connection.execute(query.order_by(series.c.id.desc()).limit(limit))]

@@ -15,8 +15,14 @@ STEPS = (
     "outbox.sending",
     "outbox.submitted",
     "outbox.recorded",
+    "migrate.before_commit",
+    "migrate.after_commit",
     "backup.copied",
+    "backup.described",
+    "backup.named",
+    "restore.copied",
     "restore.verified",
+    "restore.replaced",
 )
 VARIABLE = "TRIAGED_CRASH_AT"  # "<step>" or "<step>:<n>", the n-th time it is passed
 

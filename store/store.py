@@ -11,7 +11,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy.exc import DBAPIError, TimeoutError as PoolTimeout
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from itsm.errors import Permanent, Transient
 from store import process, version
@@ -26,6 +27,10 @@ from store.writer import Writer
 
 Result = TypeVar("Result")
 DATABASE_FILE = "triaged.sqlite"
+
+
+def _tell_nobody(_error: BaseException) -> None:
+    """A command finds out by its own writes, which are refused from then on."""
 
 
 class Store:
@@ -74,7 +79,7 @@ class Store:
                 new_id=self.new_id,
                 random_bytes=secrets.token_bytes,
                 queue_limit=settings.queue_limit,
-                on_fatal=on_fatal or (lambda error: None),
+                on_fatal=on_fatal or _tell_nobody,
             )
             undo.callback(self._writer.close)
             self._undo = undo.pop_all()
@@ -85,9 +90,7 @@ class Store:
         self._writer.submit(Job(future, work=work, step=step))
         return future
 
-    def write_many(
-        self, many: Callable[[Tx, Sequence[Any]], Sequence[Result]], item: Any, *, step: str = ""
-    ) -> "Future[Result]":
+    def write_many(self, many: Callable[[Tx, Sequence[Any]], Sequence[Result]], item: Any, *, step: str = "") -> "Future[Result]":
         """Queue one item for a function that does many at once; neighbours in the queue are done together."""
         future: Future[Result] = Future()
         self._writer.submit(Job(future, many=many, item=item, step=step))
@@ -99,9 +102,7 @@ class Store:
         self._writer.submit(Job(future, work=work, step=step))
         return await future
 
-    async def awrite_many(
-        self, many: Callable[[Tx, Sequence[Any]], Sequence[Result]], item: Any, *, step: str = ""
-    ) -> Result:
+    async def awrite_many(self, many: Callable[[Tx, Sequence[Any]], Sequence[Result]], item: Any, *, step: str = "") -> Result:
         """The same for one item of many."""
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._writer.submit(Job(future, many=many, item=item, step=step))

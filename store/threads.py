@@ -49,13 +49,8 @@ def remember_many(tx: Tx, seen: Sequence[MailSeen]) -> None:
     if seen:
         rows = []
         for each in seen:
-            row: dict[str, object] = {
-                field: getattr(each, field) for field in each.__struct_fields__
-            }
-            rows.append(
-                row
-                | {"desk_id": tx.desk_id, "received_at": to_column(each.received_at)}
-            )
+            row: dict[str, object] = {field: getattr(each, field) for field in each.__struct_fields__}
+            rows.append(row | {"desk_id": tx.desk_id, "received_at": to_column(each.received_at)})
         tx.connection.execute(insert(mail_seen), rows)
 
 
@@ -63,41 +58,22 @@ def seen_before(tx: Tx, keys: Iterable[bytes]) -> dict[bytes, list[MailSeen]]:
     """Mails seen under these keys, oldest first."""
     found: dict[bytes, list[MailSeen]] = {}
     for some in in_lists(sorted(set(keys))):
-        query = select(mail_seen).where(
-            mail_seen.c.desk_id == tx.desk_id, mail_seen.c.key_sha256.in_(some)
-        )
+        query = select(mail_seen).where(mail_seen.c.desk_id == tx.desk_id, mail_seen.c.key_sha256.in_(some))
         for row in tx.connection.execute(query.order_by(mail_seen.c.inbox_id)):
-            fields = {
-                field: getattr(row, field)
-                for field in MailSeen.__struct_fields__
-                if field != "received_at"
-            }
-            found.setdefault(row.key_sha256, []).append(
-                MailSeen(**fields, received_at=from_column(row.received_at))
-            )
+            fields = {field: getattr(row, field) for field in MailSeen.__struct_fields__ if field != "received_at"}
+            found.setdefault(row.key_sha256, []).append(MailSeen(**fields, received_at=from_column(row.received_at)))
     return found
 
 
 def sent_before(tx: Tx, keys: Iterable[bytes]) -> dict[bytes, MailSent]:
     """Mails of ours with these Message-ID keys."""
     found: dict[bytes, MailSent] = {}
-    columns = (
-        outbox.c.id,
-        outbox.c.message_id,
-        outbox.c.message_id_sha256,
-        outbox.c.recipient,
-        outbox.c.ticket_id,
-    )
+    columns = (outbox.c.id, outbox.c.message_id, outbox.c.message_id_sha256, outbox.c.recipient, outbox.c.ticket_id)
     for some in in_lists(sorted(set(keys))):
-        query = select(*columns).where(
-            outbox.c.desk_id == tx.desk_id, outbox.c.message_id_sha256.in_(some)
-        )
+        query = select(*columns).where(outbox.c.desk_id == tx.desk_id, outbox.c.message_id_sha256.in_(some))
         for row in tx.connection.execute(query):
             found[row.message_id_sha256] = MailSent(
-                outbox_id=row.id,
-                message_id=row.message_id,
-                recipient=row.recipient,
-                ticket_id=row.ticket_id,
+                outbox_id=row.id, message_id=row.message_id, recipient=row.recipient, ticket_id=row.ticket_id
             )
     return found
 
@@ -107,17 +83,8 @@ def sent_by_ids(tx: Tx, ids: Iterable[int]) -> dict[int, MailSent]:
     found: dict[int, MailSent] = {}
     columns = (outbox.c.id, outbox.c.message_id, outbox.c.recipient, outbox.c.ticket_id)
     for some in in_lists(sorted(set(ids))):
-        for row in tx.connection.execute(
-            select(*columns).where(
-                outbox.c.desk_id == tx.desk_id, outbox.c.id.in_(some)
-            )
-        ):
-            found[row.id] = MailSent(
-                outbox_id=row.id,
-                message_id=row.message_id,
-                recipient=row.recipient,
-                ticket_id=row.ticket_id,
-            )
+        for row in tx.connection.execute(select(*columns).where(outbox.c.desk_id == tx.desk_id, outbox.c.id.in_(some))):
+            found[row.id] = MailSent(outbox_id=row.id, message_id=row.message_id, recipient=row.recipient, ticket_id=row.ticket_id)
     return found
 
 
@@ -126,9 +93,7 @@ def pending_in_inbox(tx: Tx, keys: Iterable[bytes]) -> set[bytes]:
     found: set[bytes] = set()
     for some in in_lists(sorted(set(keys))):
         query = select(inbox.c.message_id_sha256).where(
-            inbox.c.desk_id == tx.desk_id,
-            inbox.c.message_id_sha256.in_(some),
-            inbox.c.state == "pending",
+            inbox.c.desk_id == tx.desk_id, inbox.c.message_id_sha256.in_(some), inbox.c.state == "pending"
         )
         found |= set(tx.connection.execute(query).scalars())
     return found

@@ -9,12 +9,7 @@ from sqlalchemy import Row, bindparam, insert, select, update
 from itsm.errors import Conflict
 from itsm.ticket import OPEN_STATES, State, Ticket, TicketType
 from store.chunking import in_lists
-from store.instants import (
-    from_column,
-    from_column_or_none,
-    to_column,
-    to_column_or_none,
-)
+from store.instants import from_column, from_column_or_none, to_column, to_column_or_none
 from store.schema import counter, link, ticket
 from store.transaction import Tx
 
@@ -25,9 +20,7 @@ MAX_LISTED = 200
 
 
 def _row(value: Ticket, desk_id: int) -> dict[str, object]:
-    row: dict[str, object] = {
-        field: getattr(value, field) for field in value.__struct_fields__
-    }
+    row: dict[str, object] = {field: getattr(value, field) for field in value.__struct_fields__}
     row |= {
         "desk_id": desk_id,
         "type": value.type.value,
@@ -49,27 +42,16 @@ def _ticket(row: Row[Any]) -> Ticket:
     for field in ("resolved_at", "closed_at", "impact_started_at", "impact_ended_at"):
         fields[field] = from_column_or_none(fields[field])
     tags = msgspec.json.decode(fields.pop("tags"), type=tuple[str, ...])
-    return Ticket(
-        **{
-            **fields,
-            "type": TicketType(fields["type"]),
-            "state": State(fields["state"]),
-            "tags": tags,
-        }
-    )
+    return Ticket(**{**fields, "type": TicketType(fields["type"]), "state": State(fields["state"]), "tags": tags})
 
 
 def draw_numbers(tx: Tx, count: int) -> range:
     """The next `count` ticket numbers, one counter for all types; a rolled-back transaction leaves a gap at most."""
     where = (counter.c.desk_id == tx.desk_id, counter.c.name == TICKET_NUMBER)
-    found = tx.connection.execute(
-        select(counter.c.next).where(*where)
-    ).scalar_one_or_none()
+    found = tx.connection.execute(select(counter.c.next).where(*where)).scalar_one_or_none()
     if found is None:
         found = FIRST_NUMBER
-        tx.connection.execute(
-            insert(counter).values(desk_id=tx.desk_id, name=TICKET_NUMBER, next=found)
-        )
+        tx.connection.execute(insert(counter).values(desk_id=tx.desk_id, name=TICKET_NUMBER, next=found))
     tx.connection.execute(update(counter).where(*where).values(next=found + count))
     return range(found, found + count)
 
@@ -77,25 +59,13 @@ def draw_numbers(tx: Tx, count: int) -> range:
 def insert_many(tx: Tx, tickets: Sequence[Ticket]) -> None:
     """Insert new tickets in one statement."""
     if tickets:
-        tx.connection.execute(
-            insert(ticket), [_row(each, tx.desk_id) for each in tickets]
-        )
+        tx.connection.execute(insert(ticket), [_row(each, tx.desk_id) for each in tickets])
 
 
 _UPDATE = (
     update(ticket)
-    .where(
-        ticket.c.desk_id == bindparam("b_desk"),
-        ticket.c.id == bindparam("b_id"),
-        ticket.c.version == bindparam("b_seen"),
-    )
-    .values(
-        {
-            column.name: bindparam(column.name)
-            for column in ticket.columns
-            if column.name not in ("desk_id", "id", "number")
-        }
-    )
+    .where(ticket.c.desk_id == bindparam("b_desk"), ticket.c.id == bindparam("b_id"), ticket.c.version == bindparam("b_seen"))
+    .values({column.name: bindparam(column.name) for column in ticket.columns if column.name not in ("desk_id", "id", "number")})
 )
 
 
@@ -128,9 +98,7 @@ def by_ids(tx: Tx, ids: Iterable[int]) -> dict[int, Ticket]:
     """Tickets by id; missing ones are left out."""
     found: dict[int, Ticket] = {}
     for some in in_lists(sorted(set(ids))):
-        rows = tx.connection.execute(
-            select(ticket).where(ticket.c.desk_id == tx.desk_id, ticket.c.id.in_(some))
-        )
+        rows = tx.connection.execute(select(ticket).where(ticket.c.desk_id == tx.desk_id, ticket.c.id.in_(some)))
         found |= {row.id: _ticket(row) for row in rows}
     return found
 
@@ -139,11 +107,7 @@ def by_numbers(tx: Tx, numbers: Iterable[int]) -> dict[int, Ticket]:
     """Tickets by number; missing ones are left out."""
     found: dict[int, Ticket] = {}
     for some in in_lists(sorted(set(numbers))):
-        rows = tx.connection.execute(
-            select(ticket).where(
-                ticket.c.desk_id == tx.desk_id, ticket.c.number.in_(some)
-            )
-        )
+        rows = tx.connection.execute(select(ticket).where(ticket.c.desk_id == tx.desk_id, ticket.c.number.in_(some)))
         found |= {row.number: _ticket(row) for row in rows}
     return found
 
@@ -169,12 +133,7 @@ def listed(
         query = query.where(ticket.c.requester == requester)
     if before_id is not None:
         query = query.where(ticket.c.id < before_id)
-    return [
-        _ticket(row)
-        for row in tx.connection.execute(
-            query.order_by(ticket.c.id.desc()).limit(min(limit, MAX_LISTED))
-        )
-    ]
+    return [_ticket(row) for row in tx.connection.execute(query.order_by(ticket.c.id.desc()).limit(min(limit, MAX_LISTED)))]
 
 
 def link_many(tx: Tx, links: Sequence[tuple[int, int, str]]) -> None:
@@ -182,50 +141,29 @@ def link_many(tx: Tx, links: Sequence[tuple[int, int, str]]) -> None:
     present: set[tuple[int, int, str]] = set()
     for some in in_lists(sorted({ticket_id for ticket_id, _, _ in links})):
         rows = tx.connection.execute(
-            select(link.c.ticket_id, link.c.other_id, link.c.kind).where(
-                link.c.desk_id == tx.desk_id, link.c.ticket_id.in_(some)
-            )
+            select(link.c.ticket_id, link.c.other_id, link.c.kind).where(link.c.desk_id == tx.desk_id, link.c.ticket_id.in_(some))
         )
         present |= {(row.ticket_id, row.other_id, row.kind) for row in rows}
     fresh = sorted(set(links) - present)
     if fresh:
         now = to_column(tx.now)
-        rows_ = [
-            {
-                "desk_id": tx.desk_id,
-                "ticket_id": a,
-                "other_id": b,
-                "kind": kind,
-                "created_at": now,
-            }
-            for a, b, kind in fresh
-        ]
+        rows_ = [{"desk_id": tx.desk_id, "ticket_id": a, "other_id": b, "kind": kind, "created_at": now} for a, b, kind in fresh]
         tx.connection.execute(insert(link), rows_)
 
 
 def links_of(tx: Tx, ticket_id: int) -> list[tuple[int, str]]:
     """(other ticket id, kind) of every link from or to the ticket; a link to it has its kind with `of:` before it."""
-    out = tx.connection.execute(
-        select(link.c.other_id, link.c.kind).where(
-            link.c.desk_id == tx.desk_id, link.c.ticket_id == ticket_id
-        )
-    )
-    into = tx.connection.execute(
-        select(link.c.ticket_id, link.c.kind).where(
-            link.c.desk_id == tx.desk_id, link.c.other_id == ticket_id
-        )
-    )
-    return [(row.other_id, row.kind) for row in out] + [
-        (row.ticket_id, f"of:{row.kind}") for row in into
-    ]
+    out = tx.connection.execute(select(link.c.other_id, link.c.kind).where(link.c.desk_id == tx.desk_id, link.c.ticket_id == ticket_id))
+    into = tx.connection.execute(select(link.c.ticket_id, link.c.kind).where(link.c.desk_id == tx.desk_id, link.c.other_id == ticket_id))
+    return [(row.other_id, row.kind) for row in out] + [(row.ticket_id, f"of:{row.kind}") for row in into]
 
 
 def open_counts(tx: Tx) -> dict[tuple[str, int, str, str], int]:
     """Open tickets by (type, priority, team, state), for the gauges."""
     counts: dict[tuple[str, int, str, str], int] = {}
-    query = select(
-        ticket.c.type, ticket.c.priority, ticket.c.team, ticket.c.state
-    ).where(ticket.c.desk_id == tx.desk_id, ticket.c.state.in_(sorted(OPEN_STATES)))
+    query = select(ticket.c.type, ticket.c.priority, ticket.c.team, ticket.c.state).where(
+        ticket.c.desk_id == tx.desk_id, ticket.c.state.in_(sorted(OPEN_STATES))
+    )
     for row in tx.connection.execute(query):
         key = (row.type, row.priority, row.team, row.state)
         counts[key] = counts.get(key, 0) + 1

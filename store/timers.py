@@ -24,14 +24,7 @@ def set_many(tx: Tx, timers: Sequence[tuple[Key, datetime]]) -> None:
     """Set timers to their due times."""
     if timers:
         rows = [
-            {
-                "desk_id": tx.desk_id,
-                "subject_kind": a,
-                "subject_id": b,
-                "kind": c,
-                "threshold": d,
-                "due_at": to_column(due_at),
-            }
+            {"desk_id": tx.desk_id, "subject_kind": a, "subject_id": b, "kind": c, "threshold": d, "due_at": to_column(due_at)}
             for (a, b, c, d), due_at in timers
         ]
         tx.connection.execute(_SET, rows)
@@ -53,12 +46,7 @@ def clear_many(tx: Tx, keys: Sequence[Key]) -> None:
 
 def due(tx: Tx, limit: int) -> list[TimerDue]:
     """Timers whose time has come, earliest first."""
-    query = (
-        select(timer)
-        .where(timer.c.desk_id == tx.desk_id, timer.c.due_at <= to_column(tx.now))
-        .order_by(timer.c.due_at)
-        .limit(limit)
-    )
+    query = select(timer).where(timer.c.desk_id == tx.desk_id, timer.c.due_at <= to_column(tx.now)).order_by(timer.c.due_at).limit(limit)
     return [
         TimerDue(
             subject_kind=row.subject_kind,
@@ -93,9 +81,6 @@ def generations(tx: Tx, keys: Sequence[Key]) -> dict[Key, int]:
 def next_due(tx: Tx) -> datetime | None:
     """When the earliest timer is due, or None."""
     row = tx.connection.execute(
-        select(timer.c.due_at)
-        .where(timer.c.desk_id == tx.desk_id)
-        .order_by(timer.c.due_at)
-        .limit(1)
+        select(timer.c.due_at).where(timer.c.desk_id == tx.desk_id).order_by(timer.c.due_at).limit(1)
     ).scalar_one_or_none()
     return None if row is None else from_column(row)

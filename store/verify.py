@@ -75,9 +75,7 @@ def _envelopes(tx: Tx) -> Iterator[str]:
 def _bytes(tx: Tx) -> Iterator[str]:
     """Raw mail that is missing where it is still needed, or not as long as it was; rendered mail likewise."""
     stored = (
-        select(func.sum(func.length(raw.c.chunk)))
-        .where(raw.c.desk_id == inbox.c.desk_id, raw.c.inbox_id == inbox.c.id)
-        .scalar_subquery()
+        select(func.sum(func.length(raw.c.chunk))).where(raw.c.desk_id == inbox.c.desk_id, raw.c.inbox_id == inbox.c.id).scalar_subquery()
     )
     query = select(inbox.c.id, inbox.c.state, inbox.c.size_bytes, stored.label("stored_bytes")).where(inbox.c.desk_id == tx.desk_id)
     for row in _rows(tx, query.order_by(inbox.c.id)):

@@ -1,53 +1,61 @@
 """Which schema a database has, and what to say when it is not ours."""
 
-from sqlalchemy import Engine
+from sqlalchemy import Column, Connection, Engine, MetaData, PrimaryKeyConstraint, String, Table, insert
 
 from itsm.errors import Permanent
 from store.schema import metadata
 
 HEAD = "0001_expand"
-KNOWN = (
-    HEAD,
-)  # oldest first; a version that is not here was written by a newer triaged
+KNOWN = (HEAD,)  # oldest first; a version that is not here was written by a newer triaged
+_version = Table(  # Alembic's own table, as it makes it
+    "alembic_version",
+    MetaData(),
+    Column("version_num", String(32), nullable=False),
+    PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
+)
+UNKNOWN = "unknown"  # a database with tables, none of them ours
 
 
 def current(engine: Engine) -> str | None:
-    """The version the database says it has, None when it has no schema at all."""
+    """The version the database says it has, None when it is empty."""
     with engine.connect() as connection:
-        tables = {
-            row[0]
-            for row in connection.exec_driver_sql(
-                "SELECT name FROM sqlite_master WHERE type = 'table'"
-            )
-        }
-        if "alembic_version" not in tables:
-            return None if not tables else "unknown"
-        found = connection.exec_driver_sql(
-            "SELECT version_num FROM alembic_version"
-        ).scalar()
-        return str(found) if found else "unknown"
+        return _current(connection)
 
 
-def ensure(engine: Engine) -> None:
-    """Make the schema in an empty database; raises Permanent for one that is older or newer than this triaged."""
-    found = current(engine)
-    if found is None:
-        with engine.connect() as connection:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-            metadata.create_all(connection, checkfirst=True)
-            connection.exec_driver_sql(
-                "CREATE TABLE IF NOT EXISTS alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"
-            )
-            connection.exec_driver_sql(
-                f"INSERT OR IGNORE INTO alembic_version VALUES ('{HEAD}')"
-            )
-            connection.exec_driver_sql("COMMIT")
-        return
+def _current(connection: Connection) -> str | None:
+    tables = set(connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'table'").scalars())
+    if "alembic_version" not in tables:
+        return UNKNOWN if tables else None
+    found = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+    return str(found) if found else UNKNOWN
+
+
+def assert_known(found: str) -> None:
+    """Raises Permanent for a schema that a newer triaged, or another program, has written."""
+    if found == UNKNOWN:
+        raise Permanent("the database has tables, and none of them are triaged's: choose another [store] path")
     if found not in KNOWN:
         raise Permanent(
             f"the database has schema {found}, which this triaged does not know: it was written by a newer version; upgrade triaged"
         )
+
+
+def ensure(engine: Engine) -> None:
+    """Make the schema in an empty database; raises Permanent for one that is older or newer than this triaged."""
+    found = current(engine) or _create(engine)
+    assert_known(found)
     if found != HEAD:
-        raise Permanent(
-            f"the database has schema {found}, this triaged needs {HEAD}: run `triaged db upgrade`"
-        )
+        raise Permanent(f"the database has schema {found}, this triaged needs {HEAD}: stop triaged and run `triaged db upgrade`")
+
+
+def _create(engine: Engine) -> str:
+    """The whole schema in one commit, as the migrations would make it (a test compares them) without loading them."""
+    with engine.connect() as connection:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        found = _current(connection)  # another process may have been faster
+        if found is None:
+            metadata.create_all(connection, checkfirst=False)
+            _version.create(connection)
+            connection.execute(insert(_version).values(version_num=HEAD))
+        connection.exec_driver_sql("COMMIT")
+        return found or HEAD

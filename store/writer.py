@@ -162,8 +162,9 @@ class Writer:
         if not group:
             group = [Done(job) for job in self._taken if job.begin()]
             self._taken.clear()
+        found = told(error)
         for each in group:
-            each.error = told(error)
+            each.error = found if isinstance(found, Transient) else Transient(f"the commit failed: {error}")
         settle(group)
         log.error("commit failed", members=len(group), error=str(error))
         if is_fatal(error):
@@ -196,7 +197,6 @@ def _roll_back_job(tx: Tx, callbacks: int, error: Exception) -> None:
     """Undo one job. SQLite may have rolled back the whole transaction already (disk full): then every member has failed."""
     del tx.after_commit[callbacks:]
     if not _driver(tx.connection).in_transaction:
-        found = told(error)
-        raise found if isinstance(found, Transient) else Transient("a write ended the transaction of its neighbours") from error
+        raise told(error)
     _sql(tx.connection, "ROLLBACK TO job")
     _sql(tx.connection, "RELEASE job")

@@ -39,7 +39,9 @@ class ActBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 class Api:
     """The endpoints over one store; `casework` gives the rules in force."""
 
-    def __init__(self, store: Store, casework: Callable[[], Casework], settings: WebportalSettings, on_outgoing: Callable[[], None]) -> None:
+    def __init__(
+        self, store: Store, casework: Callable[[], Casework], settings: WebportalSettings, on_outgoing: Callable[[], None]
+    ) -> None:
         """`on_outgoing` is called after an act that may have queued a notification."""
         self._store, self._casework, self._settings, self._on_outgoing = store, casework, settings, on_outgoing
 
@@ -65,7 +67,11 @@ class Api:
             try:
                 token = await self._token(request)
                 if token is None:
-                    return problem(401, "send a token: `Authorization: Bearer ...`; make one with `triaged token create`", headers={"WWW-Authenticate": "Bearer"})
+                    return problem(
+                        401,
+                        "send a token: `Authorization: Bearer ...`; make one with `triaged token create`",
+                        headers={"WWW-Authenticate": "Bearer"},
+                    )
                 if not token.may(scope):
                     return problem(403, f"the token {token.name!r} lacks the scope {scope}")
                 return Response(msgspec.json.encode(await endpoint(request, token)), media_type="application/json")

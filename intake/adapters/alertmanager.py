@@ -115,5 +115,9 @@ def _title(alert: Alert, labels: dict[str, str]) -> str:
 
 def _text(alert: Alert) -> str:
     parts = [alert.annotations.get(name, "") for name in ("description", "message")]
-    others = [f"{name}: {value}" for name, value in sorted(alert.annotations.items()) if name not in ("summary", "title", "description", "message")]
+    others = [
+        f"{name}: {value}"
+        for name, value in sorted(alert.annotations.items())
+        if name not in ("summary", "title", "description", "message")
+    ]
     return "\n".join(each for each in (*parts, *others) if each)

@@ -76,7 +76,9 @@ def _event(raw: msgspec.Raw, context: ParseContext) -> MonitoringEvent | Malform
         severity=severity,
         severity_raw=labels.get("severity"),
         title=clean(" ".join(title.split()), MAX_TITLE_CHARACTERS),
-        text=clean("\n".join(f"{name}: {value}" for name, value in sorted(alert.annotations.items()) if name != "summary"), MAX_TEXT_CHARACTERS),
+        text=clean(
+            "\n".join(f"{name}: {value}" for name, value in sorted(alert.annotations.items()) if name != "summary"), MAX_TEXT_CHARACTERS
+        ),
         links=(clean(alert.generatorURL, 2_000),) if alert.generatorURL else (),
         started_at=started_at,
         ended_at=ended_at if over else None,

@@ -41,7 +41,11 @@ def parse(raw: bytes, context: ParseContext) -> tuple[MonitoringEvent | Malforme
     if isinstance(items, dict):
         items = [items]
     if not isinstance(items, list) or not items:
-        return (Malformed(reason=f"there is no event {f'at {mapping.items!r}' if mapping.items else 'in the body'}: an object or a list of objects is expected"),)
+        return (
+            Malformed(
+                reason=f"there is no event {f'at {mapping.items!r}' if mapping.items else 'in the body'}: an object or a list of objects is expected"
+            ),
+        )
     found = [_event(each, mapping, context) for each in items[:MAX_ITEMS]]
     if len(items) > MAX_ITEMS:
         found.append(Malformed(reason=f"the body has {len(items)} events; the first {MAX_ITEMS} were read"))

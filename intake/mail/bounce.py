@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from email import message_from_bytes
 from email.policy import compat32
 
@@ -20,6 +20,8 @@ from itsm.signal import ReportedRecipient
 MAX_RECIPIENTS = 200
 MAX_SCANNED_BYTES = 65_536
 MAX_SCANNED_LINES = 2_000
+MAX_SAID_LINES = 300
+MAX_ABOUT_CHARACTERS = 8_000
 MAX_SCANNED_LINE = 500
 MAX_SCANNED_NESTING = 40
 MAX_STATUS_BYTES = 1024 * 1024
@@ -35,6 +37,10 @@ _RETURNED_RULE = re.compile(
     r"|the following is a copy|message headers? follow|the first \d+ lines|begin(?:ning)? of|copy of (?:your|the) message|your original message)"
 )
 _NOBODY = re.compile(r"(?i)(?:postmaster|mailer-daemon|abuse|support|helpdesk)@")
+_UNDELIVERED = re.compile(
+    r"(?i)(?:not|n't|un(?:able to)?|fail(?:ed)?(?: to)?|error(?:s)?|problem|trouble) ?(?:yet )?(?:be |been |being )?(?:deliver)|deliver\w* (?:was |has |to .{1,80} )?(?:fail|error|problem"
+    r"|delay|abort|impossible)|permanent (?:fatal )?(?:error|failure)|user unknown|mail system|returned (?:to|mail)|undeliverable|nicht zugestellt|zustellung"
+)
 logging.getLogger("flufl.bounce").addHandler(logging.NullHandler())  # its detectors log a traceback for each broken mail
 logging.getLogger("flufl.bounce").propagate = False
 
@@ -54,23 +60,26 @@ def failed_recipients(raw: bytes, leaves: Sequence[Leaf], text: str, *, x_failed
         names = [each.address for each in found]
         return Failed(recipients=tuple(_completed(each, said, names) for each in found), certain=True)
     named = [each.strip() for each in x_failed.split(",")] if x_failed else []
-    named = _distinct([*named, *_by_wording(raw)], ())
+    named = _distinct([*named, *_by_wording(raw)])
     certain = bool(named)
     if not named:
         mine = {each.lower() for each in own}
-        named = _distinct(_by_line(said), mine) or _distinct(_ADDRESS.findall(said), mine)[:1] or _distinct(_returned_to(leaves, text), mine)
+        everything = " ".join(said)
+        certain = _UNDELIVERED.search(everything) is not None
+        named = _distinct(_by_line(said), mine) or _distinct(_ADDRESS.findall(everything), mine)[:1] or _distinct(_returned_to(leaves, text), mine)
     recipients = tuple(_completed(ReportedRecipient(address=each), said, named) for each in named)
-    return Failed(recipients=recipients, certain=certain)
+    return Failed(recipients=recipients, certain=certain and bool(recipients))
 
 
-def _distinct(written: Sequence[str], own: Sequence[str] | set[str]) -> list[str]:
-    """Addresses that are some, each once, without our own and those that nobody reads."""
+def _distinct(written: Iterable[str], own: Collection[str] = ()) -> list[str]:
+    """Addresses that are some, each once, without our own; those of postmasters only when there is no other."""
     found: dict[str, str] = {}
     for each in written:
         address = addr_spec(each.strip().rstrip("."))
-        if address and address.lower() not in own and not _NOBODY.match(address):
+        if address and address.lower() not in own:
             found.setdefault(address.lower(), clean(address))
-    return list(found.values())[:MAX_RECIPIENTS]
+    people = [each for each in found.values() if not _NOBODY.match(each)]
+    return (people or list(found.values()))[:MAX_RECIPIENTS]
 
 
 def _by_standard(leaves: Sequence[Leaf]) -> Iterator[ReportedRecipient]:
@@ -142,12 +151,14 @@ def _by_wording(raw: bytes) -> list[str]:
 def _said(text: str) -> list[str]:
     """The lines in which the mail system speaks, without the mail it returns."""
     out: list[str] = []
-    for line in text[:MAX_SCANNED_BYTES].split("\n")[:MAX_SCANNED_LINES]:
+    for line in text[:MAX_SCANNED_BYTES].split("\n"):
         line = line[:MAX_SCANNED_LINE]
         if out and (_RETURNED_FIELD.match(line) or _RETURNED_RULE.match(line)):
             break
         if line.strip():
             out.append(line)
+        if len(out) == MAX_SAID_LINES:
+            break
     return out
 
 
@@ -169,11 +180,12 @@ def _returned_to(leaves: Sequence[Leaf], text: str) -> Iterator[str]:
 
 def _completed(recipient: ReportedRecipient, said: Sequence[str], names: Sequence[str]) -> ReportedRecipient:
     """Status, permanence and reason from what the report says, the recipient's own diagnostic first."""
-    about = "\n".join(_about(said, recipient.address, names))
+    about = "\n".join(_about(said, recipient.address, names))[:MAX_ABOUT_CHARACTERS]
     diagnostic = recipient.diagnostic or ""
     status = recipient.status
     if status is None or status.endswith(".0.0"):
-        status = status_in(diagnostic) or (status_in(about) if status is None else None) or status
+        better = status_in(diagnostic) or status_in(about)
+        status = better if better and (status is None or better[0] == status[0]) else status
     action = recipient.action or action_of(about) or "failed"
     return ReportedRecipient(
         address=recipient.address,

@@ -57,9 +57,7 @@ def text_of(raw: str | None, *, guess: bool = True) -> str:
     """A field's value as people read it: encoded words decoded (RFC 2047), raw 8-bit by the charset ladder, one line."""
     if not raw:
         return ""
-    value = eight_bit(raw, guess=guess)
-    if "=?" in value:
-        value = decode_words(value)
+    value = decode_words(raw, guess=guess) if "=?" in raw else eight_bit(raw, guess=guess)
     return clean(" ".join(value.split()) if "  " in value or "\t" in value or "\n" in value or "\r" in value else value)
 
 
@@ -70,7 +68,7 @@ def eight_bit(raw: str, *, guess: bool = True) -> str:
     return decode(raw.encode("utf-8", "surrogateescape"), None, guess=guess)[0]
 
 
-def decode_words(value: str) -> str:
+def decode_words(value: str, *, guess: bool = True) -> str:
     """Decode encoded words. Octets of neighbours with one charset are joined first: some senders cut characters in two."""
     out: list[str] = []
     pending: list[bytes] = []
@@ -83,13 +81,13 @@ def decode_words(value: str) -> str:
             out.append(decode(b"".join(pending), charset, guess=False)[0])
             pending = []
         if apart:
-            out.append(between)
+            out.append(eight_bit(between, guess=guess))
         charset = name
         pending.append(_octets(found[2], found[3]))
         end = found.end()
     if pending:
         out.append(decode(b"".join(pending), charset, guess=False)[0])
-    out.append(value[end:])
+    out.append(eight_bit(value[end:], guess=guess))
     return "".join(out)
 
 

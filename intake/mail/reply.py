@@ -1,137 +1,148 @@
-"""New words only: a linear splitter of reply, quotes and signature that never cuts to nothing (mail 34, 35)."""
+"""New words only: a splitter of reply, quotes and signature, linear in the lines, that never cuts to nothing (mail 34, 35)."""
 
 import re
 
 MAX_LINES = 20_000
 MAX_ATTRIBUTION_LINES = 4
-_ATTRIBUTION_START = re.compile(
-    r"^(?:>?\s?)(?:On\b|Am\b|Le\b|El\b|Il\b|Op\b|Den\b|W dniu\b|Em\b|På\b|Dnia\b|Ut\b|Pe\b|Vào\b|em\b|Am \w|\d{4}[-/年.]|[A-ZÅÄÖ]\w{1,8},? \d|On:|"
-    r"\w{2,4}[.,] \d|-{0,3} ?On )",
-)
-_ATTRIBUTION_END = re.compile(
-    r"(?:wrote|writes|schrieb|geschrieben|a écrit|écrit|escribió|ha scritto|scritto|schreef|skrev|napisał(?:\(a\))?|escreveu|написал|пишет|kirjoitti|"
-    r"írta|yazmış|napsal|a scris|写道|寫道|写信|さんは書きました|đã viết|wrote the following)[^\w\n]{0,3}(?:\(.{0,40}\))?\s*[:：]?\s*$",
+MAX_LOOKED_AT = 400  # characters of a line
+MAX_HEADER_LINES = 10
+WRAPPED_CHARACTERS = 60  # a quoted line as long as this was wrapped by the sender's program, and may go on without its mark
+_VERBS = (
+    "wrote", "writes", "schrieb", "geschrieben", "schreef", "a écrit", "écrit", "escribió", "ha scritto", "scritto", "skrev", "napisał", "napisała", "escreveu",
+    "написал", "написала", "пишет", "kirjoitti", "írta", "yazmış", "yazdı", "napsal", "napsala", "a scris", "写道", "寫道", "写信", "書きました", "đã viết", "wrote the following",
+)  # fmt: skip
+_START = re.compile(
+    r"[>\s*\-]{0,8}(?:(?:On|Am|Le|El|Il|Op|Den|W dniu|Dnia|Em|På|Ut|Pe|Vào|A)\b|\d{4}[-/年.]|\d{1,2}[./-]\d|\d{1,2}\.? \w|\w{2,12}[.,]? \d|\w{2,12}, \w)",
     re.IGNORECASE,
 )
-_SEPARATOR = re.compile(
-    r"^\s*(?:[-_=*]{2,}\s*)?(?:original message|ursprüngliche nachricht|originalnachricht|message d'origine|message original|mensaje original|messaggio originale|"
-    r"oorspronkelijk bericht|original meddelelse|oprindelig meddelelse|ursprungligt meddelande|wiadomość oryginalna|mensagem original|reply message|"
-    r"forwarded message|weitergeleitete nachricht|原始邮件|原始郵件|元のメッセージ|исходное сообщение|reply above this line|reply to this email directly)(?:\s*[-_=*:]{1,})?\s*.{0,3}$",
-    re.IGNORECASE,
-)
-_HEADER_WORDS = {  # first words of a pasted header block, in lower case, without the colon
-    "from", "von", "de", "da", "van", "fra", "från", "od", "发件人", "寄件者", "差出人", "от", "expéditeur", "lähettäjä", "feladó", "kimden", "gesendet von",
-}  # fmt: skip
-_HEADER_NEXT = {
-    "sent", "date", "to", "subject", "gesendet", "datum", "an", "betreff", "envoyé", "à", "objet", "enviado", "para", "asunto", "fecha", "inviato", "data", "a",
-    "oggetto", "verzonden", "aan", "onderwerp", "sendt", "til", "emne", "skickat", "till", "ämne", "wysłano", "do", "temat", "assunto", "cc", "发送时间", "收件人",
-    "主题", "送信日時", "宛先", "件名", "日期", "寄件日期", "收件者", "主旨", "отправлено", "кому", "тема", "дата", "reply-to", "organization", "importance",
+_TIME = re.compile(r"\d{1,2}[:.]\d{2}|\d{4}")
+_SEPARATORS = frozenset({
+    "original message", "ursprüngliche nachricht", "originalnachricht", "original-nachricht", "message d'origine", "message original", "mensaje original",
+    "messaggio originale", "oorspronkelijk bericht", "oprindelig meddelelse", "ursprungligt meddelande", "wiadomość oryginalna", "mensagem original", "reply message",
+    "forwarded message", "weitergeleitete nachricht", "anfang der weitergeleiteten nachricht", "begin forwarded message", "原始邮件", "原始郵件", "元のメッセージ",
+    "исходное сообщение", "reply above this line", "message transféré", "mensaje reenviado", "original appointment", "opprinnelig melding", "alkuperäinen viesti",
+    "původní zpráva", "eredeti üzenet", "mesaj original", "orijinal mesaj", "doorgestuurd bericht", "messaggio inoltrato", "please reply above this line",
+})  # fmt: skip
+_FROM_WORDS = frozenset({
+    "from", "von", "de", "da", "van", "fra", "från", "od", "发件人", "寄件者", "寄件人", "差出人", "от", "expéditeur", "lähettäjä", "feladó", "kimden", "message de", "보낸 사람",
+})  # fmt: skip
+_HEADER_WORDS = _FROM_WORDS | {
+    "sent", "date", "to", "subject", "cc", "gesendet", "datum", "an", "betreff", "envoyé", "à", "a", "objet", "sujet", "copie à", "enviado", "enviado el", "para",
+    "asunto", "fecha", "inviato", "data", "oggetto", "verzonden", "aan", "onderwerp", "sendt", "til", "emne", "skickat", "till", "ämne", "wysłano", "do", "temat",
+    "assunto", "发送时间", "收件人", "主题", "送信日時", "宛先", "件名", "日期", "寄件日期", "收件者", "主旨", "отправлено", "кому", "тема", "дата", "reply-to", "importance",
+    "message du", "lähetetty", "vastaanottaja", "aihe", "dátum", "címzett", "tárgy", "kime", "konu", "tarih", "gönderilme", "odesláno", "komu", "předmět",
 }  # fmt: skip
 _SIGNATURE = re.compile(
-    r"^(?:--|—|– ?)\s*$|^_{5,}\s*$|^-{5,}\s*$|^(?:Sent|Gesendet|Von meinem|Envoyé|Enviado|Inviato|Verzonden|Skickat|Sendt|Wysłano|Get Outlook|Holen Sie sich Outlook)"
-    r"(?: (?:from|by|with|via|de|depuis|desde|da|vanaf|van|från|fra|z|mit|von|mobil|aus|for)\b.{0,80}|\s+mobil.{0,40}|.{0,20}iPhone.{0,30})$",
+    r"(?:Sent from|Get|Gesendet (?:von|mit|aus)|Von meinem|Holen Sie sich|Envoyé (?:de|depuis|à partir)|Enviado (?:desde|do|de)|Inviato da|Verzonden (?:vanaf|met|van)|"
+    r"Skickat från|Sendt fra|Wysłane? z|Lähetetty|Отправлено (?:из|с)|Télécharger|Obtenir|Obtener)\b.{0,40}\b"
+    r"(?:iPhone|iPad|Android|Samsung|Galaxy|Outlook|BlackBerry|Yahoo|Mobile|Handy|Smartphone|Mail|phone|iOS|Huawei|Windows|ProtonMail|Gmail|mobil|téléphone|Telefon|móvil|wireless)"
+    r".{0,60}\Z",
     re.IGNORECASE,
 )
+_SIGNATURE_STARTS = "SsGgVvHhEeIiWwLlОоTtOo"
+MAX_SIGNATURE_CHARACTERS = 120
+_RULES = "-_=*–—~ "
 
 
 def new_words(text: str) -> str:
     """The text without what it quotes and without its signature; all of it when nothing would be left."""
-    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")[:MAX_LINES]
-    end = _quoted_from(lines)
-    head = [line for line in lines[:end] if not _quoted(line)]
-    tail = _below(lines, end)
-    kept = _without_signature(_trimmed(head))
-    if not "".join(kept).strip():
-        kept = _without_signature(_trimmed(tail))
-    result = "\n".join(kept).strip()
-    return result or "\n".join(line for line in lines if not _quoted(line)).strip() or text.strip()
+    lines = text.split("\n", MAX_LINES)[:MAX_LINES]
+    stripped = [line[:MAX_LOOKED_AT].strip() for line in lines]
+    kept = _without_signature(_unquoted(lines, stripped))
+    return "\n".join(kept).strip() or "\n".join(line for line in lines if not line.lstrip().startswith(">")).strip() or text.strip()
 
 
-def _quoted(line: str) -> bool:
-    return line.lstrip().startswith(">")
-
-
-def _quoted_from(lines: list[str]) -> int:
-    """The line where what is quoted begins and nothing new follows; the length when there is none."""
-    for at, line in enumerate(lines):
-        stripped = line.strip()
-        if not stripped:
-            continue
-        if _SEPARATOR.match(stripped) or _header_block(lines, at) or (_attribution(lines, at) and not _answered_below(lines, at)):
-            return at
-    return len(lines)
-
-
-def _attribution(lines: list[str], at: int) -> int:
-    """How many lines an attribution takes that begins here, 0 when none does: `On ... <a@b> wrote:`."""
-    if not _ATTRIBUTION_START.match(lines[at].strip()[:60]) and not _ATTRIBUTION_END.search(lines[at].strip()[-60:]):
-        return 0
-    for more in range(MAX_ATTRIBUTION_LINES):
-        if at + more >= len(lines) or (more and not lines[at + more].strip()):
-            return 0
-        if _ATTRIBUTION_END.search(lines[at + more].strip()[-80:]):
-            together = " ".join(line.strip() for line in lines[at : at + more + 1])
-            return more + 1 if any(sign in together for sign in ("@", "<", "20", "19", ":")) else 0
-    return 0
-
-
-def _answered_below(lines: list[str], at: int) -> bool:
-    """Whether new words stand below quoted lines: then the attribution is no end, only a line to leave out."""
-    rest = lines[at + _attribution(lines, at) :]
-    quoted = next((index for index, line in enumerate(rest) if _quoted(line)), None)
-    if quoted is None:
-        return False
-    after = [line for line in rest[quoted:] if line.strip() and not _quoted(line)]
-    body = _without_signature(after)
-    return bool(body) and not any(_SEPARATOR.match(line.strip()) for line in body[:1])
-
-
-def _below(lines: list[str], end: int) -> list[str]:
-    """New words below what is quoted."""
+def _unquoted(lines: list[str], stripped: list[str]) -> list[str]:
+    """The lines above, between and below what is quoted."""
     out: list[str] = []
-    skip = 0
-    for at in range(end, len(lines)):
-        if skip:
-            skip -= 1
-            continue
-        taken = _attribution(lines, at) if lines[at].strip() else 0
-        if taken:
-            skip = taken - 1
-            continue
-        if not _quoted(lines[at]) and not _SEPARATOR.match(lines[at].strip()):
+    at, size = 0, len(lines)
+    while at < size:
+        line = stripped[at]
+        if line.startswith(">"):
+            at = _after_quote(stripped, at)
+        elif line and (_is_separator(line) or _is_header_block(stripped, at)) and any(each.strip(_RULES) for each in out):
+            break  # all below it is quoted
+        elif line and _ends_attribution(line) and (length := _attribution_length(stripped, at)):
+            del out[max(0, len(out) - length + 1) :]
+            if not any(each.startswith(">") for each in stripped[at + 1 :]) and any(each.strip(_RULES) for each in out):
+                break  # the quote has no marks
+            at += 1
+        else:
             out.append(lines[at])
+            at += 1
     return out
 
 
-def _header_block(lines: list[str], at: int) -> bool:
-    """A pasted header, as Outlook writes it: a From line and at least one other field in the next lines."""
-    if _word(lines[at]) not in _HEADER_WORDS:
+def _after_quote(stripped: list[str], at: int) -> int:
+    """Past a quoted line, and past one line of it that a program wrapped without a mark."""
+    alone = at + 2 < len(stripped) and stripped[at + 1] and not stripped[at + 1].startswith(">") and stripped[at + 2].startswith(">")
+    return at + 2 if alone and len(stripped[at]) >= WRAPPED_CHARACTERS else at + 1
+
+
+def _is_separator(line: str) -> bool:
+    """`-----Original Message-----` in many languages: the words alone are no separator."""
+    words = line.strip(_RULES + ":：")
+    return len(words) < len(line) and words.casefold() in _SEPARATORS
+
+
+def _is_header_block(stripped: list[str], at: int) -> bool:
+    """A pasted header, as Outlook writes it: three known fields in neighbouring lines, one of them a From."""
+    if ":" not in stripped[at][:40] and "：" not in stripped[at][:40]:
         return False
-    near = [_word(line) for line in lines[at + 1 : at + 7] if line.strip()]
-    return sum(word in _HEADER_NEXT for word in near[:4]) >= 2 or (len(near) > 0 and near[0] in ("sent", "gesendet", "envoyé", "enviado", "verzonden"))
+    words = [_word(stripped[at])]
+    if words[0] not in _HEADER_WORDS:
+        return False
+    for line in stripped[at + 1 : at + MAX_HEADER_LINES]:
+        if not line and len(words) > 1:
+            break
+        word = _word(line)
+        if word in _HEADER_WORDS:
+            words.append(word)
+    return len(set(words)) >= 3 and any(word in _FROM_WORDS for word in words)
 
 
 def _word(line: str) -> str:
-    head, colon, _ = line.strip().lstrip("*> ").replace("：", ":").partition(":")
-    return head.strip("* \u00a0").casefold() if colon and len(head) <= 24 else ""
+    head, colon, _ = line[:60].lstrip("*>_ ").replace("：", ":").partition(":")
+    return head.strip("*_ \u00a0").casefold() if colon else ""
 
 
-def _trimmed(lines: list[str]) -> list[str]:
-    """The lines without attributions that stand between answers."""
-    out: list[str] = []
-    at = 0
-    while at < len(lines):
-        taken = _attribution(lines, at) if lines[at].strip() else 0
-        if taken:
-            at += taken
-            continue
-        out.append(lines[at])
-        at += 1
-    return out
+def _ends_attribution(line: str) -> bool:
+    """Whether a line may be the last of `On ... <a@b> wrote:`; cheap, because it is asked for every line."""
+    last = line[-1]
+    return last in ":：" or (last in "-–—" and line.rstrip(_RULES).endswith(_VERBS)) or line.endswith(_VERBS)
+
+
+def _attribution_length(stripped: list[str], at: int) -> int:
+    """How many lines the attribution takes that ends here, 0 when it is none."""
+    for length in range(1, MAX_ATTRIBUTION_LINES + 1):
+        first = at - length + 1
+        if first < 0 or not stripped[first] or stripped[first].startswith(">"):
+            break
+        if _START.match(stripped[first]) and _is_attribution(" ".join(stripped[first : at + 1])):
+            return length
+    alone = stripped[at]
+    quoted = next((line for line in stripped[at + 1 : at + 3] if line), "").startswith(">")
+    return 1 if (quoted or "@" in alone) and alone.rstrip(_RULES + ":：").endswith(_VERBS) else 0
+
+
+def _is_attribution(text: str) -> bool:
+    """A time or an address, and a verb of writing; the verb may be missing where time and address are both there."""
+    folded = text.casefold()
+    has_time, has_address = _TIME.search(text) is not None, "@" in text
+    if any(verb in folded for verb in _VERBS):
+        return has_time or has_address
+    return has_time and has_address and folded.endswith((">:", ">："))
 
 
 def _without_signature(lines: list[str]) -> list[str]:
+    """Up to the signature: `-- ` (RFC 3676 4.3) or what a phone adds; and without rules that stood before a quote."""
+    end = len(lines)
     for at, line in enumerate(lines):
-        if _SIGNATURE.match(line.strip()) and any(each.strip() for each in lines[:at]):
-            return lines[:at]
-    return lines
+        text = line.strip()
+        if text in ("--", "—", "–") or (text and text[0] in _SIGNATURE_STARTS and len(text) < MAX_SIGNATURE_CHARACTERS and _SIGNATURE.match(text)):
+            if any(each.strip() for each in lines[:at]):
+                end = at
+                break
+    while end and not lines[end - 1].strip(_RULES):
+        end -= 1
+    return lines[:end]

@@ -86,7 +86,9 @@ class SmtpDoor:
             command_call_limit=self._settings.command_limit,
             loop=asyncio.get_running_loop(),
         )
-        self._sessions = {each for each in self._sessions if each.transport is not None} | {session} if len(self._sessions) > 2_000 else self._sessions
+        self._sessions = (
+            {each for each in self._sessions if each.transport is not None} | {session} if len(self._sessions) > 2_000 else self._sessions
+        )
         self._sessions.add(session)
         return session
 
@@ -115,13 +117,13 @@ class SmtpDoor:
             return AuthResult(success=True, auth_data=name)
         return AuthResult(success=False, handled=False, message="535 5.7.8 wrong name or password")
 
-    async def handle_EHLO(self, server: Session, session: Any, envelope: Any, hostname: str, responses: list[str]) -> list[str]:  # noqa: N802
+    async def handle_EHLO(self, server: Session, session: Any, envelope: Any, hostname: str, responses: list[str]) -> list[str]:
         """Offer what we do besides aiosmtpd's own (RFC 2034, RFC 2920)."""
         session.host_name = hostname
         kept = [each for each in responses if not (each.startswith("250-AUTH") and not self._settings.login)]
         return [*kept[:-1], "250-PIPELINING", "250-ENHANCEDSTATUSCODES", kept[-1]]
 
-    async def handle_RCPT(self, server: Session, session: Any, envelope: Any, address: str, options: list[str]) -> str:  # noqa: N802
+    async def handle_RCPT(self, server: Session, session: Any, envelope: Any, address: str, options: list[str]) -> str:
         """Only what is ours; we never relay (RFC 5321 3.6)."""
         if len(envelope.rcpt_tos) >= self._settings.recipient_limit:
             return "452 4.5.3 too many recipients"
@@ -131,7 +133,7 @@ class SmtpDoor:
         envelope.rcpt_tos.append(address)
         return "250 2.1.5 OK"
 
-    async def handle_DATA(self, server: Session, session: Any, envelope: Any) -> str:  # noqa: N802
+    async def handle_DATA(self, server: Session, session: Any, envelope: Any) -> str:
         """Store the mail, then answer."""
         peer = str(session.peer[0]) if session.peer else ""
         body = envelope.original_content

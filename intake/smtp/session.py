@@ -94,7 +94,9 @@ class Session(SMTP):
         text = status.decode("ascii", "replace") if isinstance(status, bytes) else status
         if not self._bare_replies and not _HAS_ENHANCED.match(text) and text[:3] in ENHANCED and not text.startswith("220"):
             text = f"{text[:4]}{ENHANCED[text[:3]]} {text[4:]}"
-        await super().push(text.encode("utf-8", "replace").decode("utf-8") if self.enable_SMTPUTF8 else text.encode("ascii", "replace").decode())
+        await super().push(
+            text.encode("utf-8", "replace").decode("utf-8") if self.enable_SMTPUTF8 else text.encode("ascii", "replace").decode()
+        )
         if text[0] in "45":
             self._errors += 1
             if self._errors >= self._door.error_limit and self.transport is not None:
@@ -148,11 +150,11 @@ class Session(SMTP):
         body = await self._read_body()
         if body is None:
             await self.push(f"552 5.3.4 the mail is larger than {self.data_size_limit} bytes")
-            self._set_post_data_state()
+            self._set_post_data_state()  # type: ignore[no-untyped-call]  # aiosmtpd's
             return
         self.envelope.original_content = self.envelope.content = body
         status = await self._call_handler_hook("DATA")
-        self._set_post_data_state()
+        self._set_post_data_state()  # type: ignore[no-untyped-call]  # aiosmtpd's
         await self.push(status)
 
     async def _read_body(self) -> bytes | None:

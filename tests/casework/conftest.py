@@ -32,7 +32,9 @@ class TestDesk:
         self.keys = self.store.write(credentials.signing_keys).result()
         ruleset, errors = compile_ruleset(RulesSettings(**rules))
         assert not errors
-        self.casework = Casework(ruleset=ruleset, desk=DESK, keys=self.keys, trust=TrustSettings(senders_of_login={"app": ("ana@corp.example",)}))
+        self.casework = Casework(
+            ruleset=ruleset, desk=DESK, keys=self.keys, trust=TrustSettings(senders_of_login={"app": ("ana@corp.example",)})
+        )
 
     async def parse(self, name, requests):
         return [parse_one(request) for request in requests]
@@ -47,13 +49,17 @@ class TestDesk:
         return envelope.id
 
     def post(self, body, format_="alertmanager", source="am"):
-        envelope = Envelope(id=self.store.new_id(), channel=Channel.HTTP, source=source, format=format_, received_at=self.time, size_bytes=len(body))
+        envelope = Envelope(
+            id=self.store.new_id(), channel=Channel.HTTP, source=source, format=format_, received_at=self.time, size_bytes=len(body)
+        )
         self.store.write_many(inbox.add_many, inbox.Arrived(envelope=envelope, body=body)).result()
         return envelope.id
 
     def triage(self, parse=None, wait=True):
         async def run():
-            worker = Triage(self.store, run_batch=parse or self.parse, casework=lambda: self.casework, mappings=dict, on_outgoing=lambda: None)
+            worker = Triage(
+                self.store, run_batch=parse or self.parse, casework=lambda: self.casework, mappings=dict, on_outgoing=lambda: None
+            )
             while await worker.once():
                 if wait:
                     self.time += timedelta(seconds=1)
@@ -61,7 +67,14 @@ class TestDesk:
         asyncio.run(run())
 
     def act(self, verb, number, text="", kind=ActorKind.AGENT, version=None, **arguments):
-        act = Act(verb=Verb(verb), ticket_number=number, actor=Actor(kind=kind, name="ben", trust=2), text=text, arguments=arguments, expected_version=version)
+        act = Act(
+            verb=Verb(verb),
+            ticket_number=number,
+            actor=Actor(kind=kind, name="ben", trust=2),
+            text=text,
+            arguments=arguments,
+            expected_version=version,
+        )
         return self.store.write(lambda tx: perform(tx, act, self.casework)).result()
 
     def tick(self, **later):

@@ -4,18 +4,26 @@ import json
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import select
 
 from itsm.act import ActorKind
 from itsm.errors import Conflict, Permanent, Refused
 from itsm.ticket import State
 from rules.monitoring import EventPolicy
 from store import parts, series_rows
+from store.schema import series
 from tests.rules.worlds import changed
 
 
 def body(status="firing", start="2026-03-23T10:00:00Z", end="0001-01-01T00:00:00Z", *names):
     alerts = [
-        {"status": status, "labels": {"alertname": name, "severity": "critical"}, "annotations": {"summary": f"{name} is full"}, "startsAt": start, "endsAt": end}
+        {
+            "status": status,
+            "labels": {"alertname": name, "severity": "critical"},
+            "annotations": {"summary": f"{name} is full"},
+            "startsAt": start,
+            "endsAt": end,
+        }
         for name in names or ("Disk",)
     ]
     return json.dumps({"version": "4", "status": status, "alerts": alerts}).encode()
@@ -71,10 +79,6 @@ def test_silence_ends_an_alert_whose_resolve_was_lost(desk):
 
 
 def keys_of(desk, tx):
-    from sqlalchemy import select
-
-    from store.schema import series
-
     return list(tx.connection.execute(select(series.c.series_key)).scalars())
 
 

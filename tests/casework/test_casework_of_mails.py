@@ -1,7 +1,15 @@
 """Mails through casework on a real store: the right ticket, the right words, once."""
 
+from datetime import timedelta
+
+import pytest
+
+import casework.handle as handle_module
 from itsm.envelope import Outcome
+from itsm.errors import Conflict
 from itsm.ticket import State
+from itsm.token import mint_mark, mint_verp
+from rules.settings import Budgets
 from store import budgets, history, outbox, threads
 from store.inbox import PENDING, QUARANTINED
 
@@ -60,7 +68,11 @@ def test_a_reply_to_a_mail_that_never_comes_opens_a_ticket_of_its_own(desk, mail
 
 def test_somebody_else_who_answers_the_users_mail_is_held(desk, mail):
     desk.put(mail())
-    desk.put(mail("m2", "Re: Printer", "same here", sender="Bo <bo@corp.example>", References="<m1@corp.example>"), sender="bo@corp.example", later=1)
+    desk.put(
+        mail("m2", "Re: Printer", "same here", sender="Bo <bo@corp.example>", References="<m1@corp.example>"),
+        sender="bo@corp.example",
+        later=1,
+    )
     desk.triage()
     (ticket,) = desk.tickets()
     assert [entry.visibility for entry in desk.entries(ticket)] == ["public", "held"]
@@ -91,16 +103,12 @@ def test_an_out_of_office_changes_nothing(desk, mail):
 def test_our_own_mail_that_comes_back_is_recorded(desk, mail):
     desk.put(mail())
     desk.triage()
-    from itsm.token import mint_mark
-
     where = desk.put(mail("m9", X_Triaged_Loop=mint_mark(desk.keys, "x@corp.example")))
     desk.triage()
     assert desk.inbox(where).outcomes == "R"
 
 
 def test_a_bounce_finds_its_notification_and_marks_it(desk, mail):
-    from itsm.token import mint_verp
-
     desk.put(mail())
     desk.triage()
     number = desk.tickets()[0].number
@@ -110,7 +118,7 @@ def test_a_bounce_finds_its_notification_and_marks_it(desk, mail):
         "From: MAILER-DAEMON@mx.example\r\nSubject: Undelivered Mail\r\nContent-Type: multipart/report; report-type=delivery-status; boundary=b\r\n\r\n"
         "--b\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; mx\r\n\r\nFinal-Recipient: rfc822; ana@corp.example\r\n"
         "Action: failed\r\nStatus: 5.1.1\r\n\r\n--b--\r\n"
-    ).encode()
+    ).encode("ascii")
     desk.put(bounce, sender="", to=(f"bounces+{mint_verp(desk.keys, told.id)}@corp.example",))
     desk.triage()
     row = desk.store.read(lambda tx: outbox.find(tx, told.id))
@@ -127,8 +135,6 @@ def test_a_number_in_the_subject_of_a_stranger_is_a_suggested_link(desk, mail):
 
 
 def test_budgets_stop_a_flood_of_acknowledgements_and_say_so(make_desk, mail):
-    from rules.settings import Budgets
-
     desk = make_desk(budgets=Budgets(per_address_hour=2))
     for index in range(5):
         desk.put(mail(f"m{index}", f"mail {index}"))
@@ -140,10 +146,6 @@ def test_budgets_stop_a_flood_of_acknowledgements_and_say_so(make_desk, mail):
 
 
 def test_a_budget_that_ran_out_meanwhile_is_decided_again(desk, mail):
-    import pytest
-
-    from itsm.errors import Conflict
-
     def too_much(tx):
         budgets.spend(tx, {("answer/all", desk.time): (1, 1)})
         budgets.spend(tx, {("answer/all", desk.time): (1, 1)})
@@ -161,15 +163,13 @@ def test_a_crash_of_the_parser_tries_alone_and_quarantines_the_third_time(desk, 
 
     for _ in range(6):
         desk.triage(parse=fragile)
-        desk.time += __import__("datetime").timedelta(seconds=10)
+        desk.time += timedelta(seconds=10)
     assert desk.inbox(good).outcomes == "C"
     assert desk.inbox(bad).state == QUARANTINED
     assert "parser" in desk.inbox(bad).reason
 
 
 def test_a_bug_in_triage_sets_one_mail_aside_and_the_rest_goes_on(desk, mail, monkeypatch):
-    import casework.handle as handle_module
-
     decide = handle_module.decide_mail
 
     def buggy(signal, *args, **kwargs):
@@ -181,7 +181,7 @@ def test_a_bug_in_triage_sets_one_mail_aside_and_the_rest_goes_on(desk, mail, mo
     good, bad = desk.put(mail()), desk.put(mail("m2", "bug"))
     for _ in range(6):
         desk.triage()
-        desk.time += __import__("datetime").timedelta(seconds=10)
+        desk.time += timedelta(seconds=10)
     assert desk.inbox(good).outcomes == "C"
     assert desk.inbox(bad).state == QUARANTINED
 

@@ -100,7 +100,11 @@ def test_an_act_that_changes_nothing_has_no_effect():
 
 @pytest.mark.parametrize(
     ("verb", "arguments", "says"),
-    [(Verb.ASSIGN, {"team": "x"}, "no team 'x'"), (Verb.ASSIGN, {"assignee": "x"}, "known: ben"), (Verb.CLASSIFY, {"service": "x"}, "no service")],
+    [
+        (Verb.ASSIGN, {"team": "x"}, "no team 'x'"),
+        (Verb.ASSIGN, {"assignee": "x"}, "known: ben"),
+        (Verb.CLASSIFY, {"service": "x"}, "no service"),
+    ],
 )
 def test_a_name_the_desk_does_not_have_is_refused(verb, arguments, says):
     refused = decide(verb, **arguments)

@@ -17,7 +17,9 @@ from rules.settings import RulesSettings
 from tests.rules.worlds import DESK, NOW, changed, envelope, mail, ticket
 
 SETTINGS = RulesSettings()
-LISTED = TrustSettings(authserv_ids=("mx.corp.example",), handed_over_from=("10.0.0.0/8", "192.0.2.1"), senders_of_login={"app": ("ana@corp.example",)})
+LISTED = TrustSettings(
+    authserv_ids=("mx.corp.example",), handed_over_from=("10.0.0.0/8", "192.0.2.1"), senders_of_login={"app": ("ana@corp.example",)}
+)
 PASS = "mx.corp.example; spf=pass (sender ok) smtp.mailfrom=corp.example; dmarc=pass (p=reject) header.from=corp.example"
 
 
@@ -110,7 +112,10 @@ def test_a_budget_is_fresh_in_the_next_window():
 
 def test_words_decide_between_incident_and_request():
     assert classify(mail(), Verdict(), SETTINGS).type is TicketType.INCIDENT
-    assert classify(mail(subject="New laptop", text="please install Word", reply_text=""), Verdict(), SETTINGS).type is TicketType.SERVICE_REQUEST
+    assert (
+        classify(mail(subject="New laptop", text="please install Word", reply_text=""), Verdict(), SETTINGS).type
+        is TicketType.SERVICE_REQUEST
+    )
     assert classify(mail(subject="hello", text="good day", reply_text=""), Verdict(), SETTINGS).type is TicketType.INCIDENT
     assert classify(mail(), Verdict(type="service_request"), SETTINGS).type is TicketType.SERVICE_REQUEST
 

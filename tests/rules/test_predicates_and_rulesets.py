@@ -88,7 +88,17 @@ def test_conditions_nest_only_so_deep():
         compile_condition(when)
 
 
-@given(st.recursive(st.just({"trust": 1}) | st.just({"trust": 2}) | st.just({"labels.site": "x"}), lambda inner: st.builds(lambda a: {"not": a}, inner) | st.builds(lambda a, b: {"any": [a, b]}, inner, inner) | st.builds(lambda a, b: {"all": [a, b]}, inner, inner), max_leaves=6))
+@given(
+    st.recursive(
+        st.just({"trust": 1}) | st.just({"trust": 2}) | st.just({"labels.site": "x"}),
+        lambda inner: (
+            st.builds(lambda a: {"not": a}, inner)
+            | st.builds(lambda a, b: {"any": [a, b]}, inner, inner)
+            | st.builds(lambda a, b: {"all": [a, b]}, inner, inner)
+        ),
+        max_leaves=6,
+    )
+)
 def test_de_morgan_holds_in_three_values(when):
     try:
         plain = holds({"not": {"any": [when, {"trust": 1}]}})
@@ -120,9 +130,7 @@ def test_the_first_rule_that_sets_a_field_wins_and_tags_add_up():
 
 def test_stop_ends_the_list_and_two_failed_predicates_are_no_near_miss():
     rules = ruleset(
-        Rule(key="far", when={"trust": 3, "subject": "x"}),
-        Rule(key="first", stop=True, suppress=True),
-        Rule(key="second", team="x"),
+        Rule(key="far", when={"trust": 3, "subject": "x"}), Rule(key="first", stop=True, suppress=True), Rule(key="second", team="x")
     )
     verdict = judge(rules, FACTS)
     assert verdict.suppress is True
@@ -175,12 +183,16 @@ def test_facts_of_a_mail_are_folded_and_bounded():
     assert facts["subject"] == "disk full"
     assert len(str(facts["text"])) == 65536
     assert facts["has_attachments"] is True
-    nobody = facts_of_mail(UserMessage(kind=MailKind.MACHINE, message_id=None, sender=None, content_sha256=b"", fallback_sha256=b""), envelope, 0)
+    nobody = facts_of_mail(
+        UserMessage(kind=MailKind.MACHINE, message_id=None, sender=None, content_sha256=b"", fallback_sha256=b""), envelope, 0
+    )
     assert nobody["from"] == ""
 
 
 def test_facts_of_an_event_hold_its_labels():
-    event = MonitoringEvent(source="AM", series_key="k", status=EventStatus.FIRING, severity=Severity.CRITICAL, title="Disk", labels={"Team": "Net"})
+    event = MonitoringEvent(
+        source="AM", series_key="k", status=EventStatus.FIRING, severity=Severity.CRITICAL, title="Disk", labels={"Team": "Net"}
+    )
     envelope = Envelope(id=1, channel=Channel.HTTP, source="AM", format="alertmanager", received_at=NOW, size_bytes=1)
     facts = facts_of_event(event, envelope)
     assert (facts["labels.Team"], facts["kind"], facts["severity"], facts["source"]) == ("net", "alert", "critical", "am")

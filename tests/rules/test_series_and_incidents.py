@@ -83,13 +83,27 @@ class World:
         members = [tuple(instance.started_at for instance in each.instances) for each in found]
         same = [len({instance.ticket_id for instance in each.instances}) for each in found]
         return [
-            (member, one, found_ticket.state in OPEN_STATES, found_ticket.severity, found_ticket.impact_started_at, found_ticket.impact_ended_at)
+            (
+                member,
+                one,
+                found_ticket.state in OPEN_STATES,
+                found_ticket.severity,
+                found_ticket.impact_started_at,
+                found_ticket.impact_ended_at,
+            )
             for member, one, found_ticket in zip(members, same, tickets, strict=True)
         ]
 
 
 def fire(start=0, severity=Severity.CRITICAL, seen=None, until=None, scope=ResolveScope.SERIES, **more):
-    return event(started_at=at(start), severity=severity, observed_at=at(start if seen is None else seen), valid_until=None if until is None else at(until), scope=scope, **more)
+    return event(
+        started_at=at(start),
+        severity=severity,
+        observed_at=at(start if seen is None else seen),
+        valid_until=None if until is None else at(until),
+        scope=scope,
+        **more,
+    )
 
 
 def resolve(start=0, end=10, scope=ResolveScope.SERIES, **more):
@@ -267,8 +281,19 @@ def test_an_incident_whose_episode_joins_an_earlier_one_is_given_up():
 
 deliveries = st.lists(
     st.one_of(
-        st.builds(lambda s, sev, seen, until: fire(s, sev, s + seen, until=s + until, scope=ResolveScope.INSTANCE), st.integers(0, 30), st.sampled_from([Severity.CRITICAL, Severity.WARNING]), st.integers(0, 5), st.integers(6, 40)),
-        st.builds(lambda s, sev, seen: fire(s, sev, s + seen), st.integers(0, 30), st.sampled_from([Severity.CRITICAL, Severity.WARNING]), st.integers(0, 5)),
+        st.builds(
+            lambda s, sev, seen, until: fire(s, sev, s + seen, until=s + until, scope=ResolveScope.INSTANCE),
+            st.integers(0, 30),
+            st.sampled_from([Severity.CRITICAL, Severity.WARNING]),
+            st.integers(0, 5),
+            st.integers(6, 40),
+        ),
+        st.builds(
+            lambda s, sev, seen: fire(s, sev, s + seen),
+            st.integers(0, 30),
+            st.sampled_from([Severity.CRITICAL, Severity.WARNING]),
+            st.integers(0, 5),
+        ),
         st.builds(lambda s, d: resolve(s, s + d), st.integers(0, 30), st.integers(0, 15)),
         st.builds(lambda s, d: resolve(s, s + d, scope=ResolveScope.INSTANCE), st.integers(0, 30), st.integers(0, 15)),
     ),

@@ -1,0 +1,89 @@
+"""What no table can see of itself: names that refer to other tables, names used twice, files, rules, and doors left open."""
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path as FilePath
+
+import msgspec
+
+from intake.settings import host_and_port, refusals
+from itsm.address import canonical
+from rules.ruleset import compile_ruleset
+from triaged.configuration import ONE_TEAM, Configuration
+from triaged.findings import Finding
+from triaged.locate import Path
+from triaged.reading import Document, nearest
+from triaged.shape import fields_of
+
+
+def crosscheck(document: Document, configuration: Configuration) -> Iterator[Finding]:
+    """Every finding between the tables; the values themselves were checked before."""
+    yield from _twice(document, configuration)
+    yield from _references(document, configuration)
+    yield from _doors(document, configuration)
+    yield from _rules(document, configuration)
+    yield from _files(document, configuration, ())
+
+
+def _twice(document: Document, configuration: Configuration) -> Iterator[Finding]:
+    for name in ("team", "agent", "service"):
+        seen: dict[str, int] = {}
+        for index, item in enumerate(getattr(configuration, name)):
+            if item.key in seen:
+                yield document.finding((name, index, "key"), f"another {name} has the key {item.key!r}", "keys are unique")
+            seen.setdefault(item.key, index)
+    owners: dict[str, str] = {}
+    for index, team in enumerate(configuration.team):
+        for address in team.addresses:
+            owner = owners.setdefault(canonical(address), team.key)
+            if owner != team.key:
+                yield document.finding(("team", index, "addresses"), f"{address} belongs to the team {owner!r} already", "one team an address")
+
+
+def _references(document: Document, configuration: Configuration) -> Iterator[Finding]:
+    teams = [each.key for each in configuration.team or ONE_TEAM]
+    services = [each.key for each in configuration.service]
+    for index, agent in enumerate(configuration.agent):
+        for key in agent.teams:
+            yield from _known(document, ("agent", index, "teams"), "team", key, teams)
+    for index, service in enumerate(configuration.service):
+        yield from _known(document, ("service", index, "team"), "team", service.team, teams)
+    for index, source in enumerate(configuration.intake.source):
+        yield from _known(document, ("intake", "source", index, "team"), "team", source.team, teams)
+        yield from _known(document, ("intake", "source", index, "service"), "service", source.service, services)
+    for index, rule in enumerate(configuration.rules.rule):
+        yield from _known(document, ("rules", "rule", index, "team"), "team", rule.team or "", teams)
+        yield from _known(document, ("rules", "rule", index, "service"), "service", rule.service or "", services)
+
+
+def _known(document: Document, path: Path, kind: str, key: str, known: Sequence[str]) -> Iterator[Finding]:
+    if key and key not in known:
+        yield document.finding(path, f"there is no {kind} {key!r}", nearest(key, list(known)) or f"add it as [[{kind}]]")
+
+
+def _doors(document: Document, configuration: Configuration) -> Iterator[Finding]:
+    for refusal in refusals(configuration.intake):
+        path = tuple(int(part) if part.isdecimal() else part for part in refusal.path.split("."))
+        yield document.finding(path, refusal.message, refusal.hint)
+    if configuration.process.metrics_listen:
+        try:
+            host_and_port(configuration.process.metrics_listen)
+        except ValueError as error:
+            yield document.finding(("process", "metrics_listen"), str(error), "write host:port")
+
+
+def _rules(document: Document, configuration: Configuration) -> Iterator[Finding]:
+    for error in compile_ruleset(configuration.rules)[1]:
+        path: Path = ("rules", "rule", error.index) if error.index >= 0 else ("rules", error.rule)
+        yield document.finding(path, f"rule {error.rule!r}: {error.message}" if error.index >= 0 else error.message)
+
+
+def _files(document: Document, value: msgspec.Struct, path: Path) -> Iterator[Finding]:
+    """Every file that a key names must be there and readable."""
+    for field in fields_of(type(value)):
+        given, here = getattr(value, field.name), (*path, field.name)
+        if field.table is not None and given is not None:
+            for index, item in enumerate(given if field.many else (given,)):
+                yield from _files(document, item, (*here, index) if field.many else here)
+        elif field.name.endswith("_file") and given and not (FilePath(given).is_file() and os.access(given, os.R_OK)):
+            yield document.finding(here, f"the file {given} cannot be read", "it is looked for beside the configuration and in $CREDENTIALS_DIRECTORY")

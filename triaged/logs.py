@@ -1,0 +1,152 @@
+"""One event a line on stderr: key=value where a person looks on, JSON else; never a control character, never a secret.
+
+Lines are rendered where they are written and put on a bounded queue; a thread writes them out, so that a slow terminal or a full pipe
+never holds up the loop. What does not fit is dropped and counted.
+"""
+
+import json
+import logging
+import logging.handlers
+import queue
+import re
+import sys
+from collections.abc import MutableMapping
+from typing import Any, TextIO
+
+import structlog
+from prometheus_client import Counter
+
+from triaged import clock
+
+DROPPED = Counter("triaged_log_lines_dropped_total", "Log lines dropped because the reader of stderr was too slow.")
+MAX_QUEUED_LINES = 10_000
+MAX_VALUE_CHARACTERS = 2_000
+QUIET = ("mail.log", "mail.debug", "uvicorn", "uvicorn.error", "uvicorn.access", "asyncio", "alembic", "sqlalchemy")
+SECRET_NAMES = re.compile(r"password|secret|authorization|cookie|token|api_key", re.IGNORECASE)
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+Event = MutableMapping[str, Any]
+
+
+class _DroppingHandler(logging.handlers.QueueHandler):
+    """Puts a rendered line on the queue without waiting."""
+
+    def enqueue(self, record: logging.LogRecord) -> None:
+        """Drop and count when the queue is full."""
+        try:
+            self.queue.put_nowait(record)
+        except queue.Full:
+            DROPPED.inc()
+
+
+class Logging:
+    """Logging as it was set up; `stop` writes out what waits and undoes it."""
+
+    def __init__(self, *, level: str = "info", style: str = "auto", stream: TextIO | None = None) -> None:
+        """`style` is `logfmt`, `json`, or `auto`: logfmt on a terminal, JSON else."""
+        sink = stream or sys.stderr
+        as_json = style == "json" or (style == "auto" and not sink.isatty())
+        lines: queue.Queue[logging.LogRecord] = queue.Queue(MAX_QUEUED_LINES)
+        self._handler = _DroppingHandler(lines)
+        shared: list[Any] = [_level, structlog.stdlib.add_logger_name, _instant]
+        self._handler.setFormatter(
+            structlog.stdlib.ProcessorFormatter(
+                processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _exception, _redact, _json if as_json else _logfmt],
+                foreign_pre_chain=shared,
+            )
+        )
+        writer = logging.StreamHandler(sink)
+        writer.setFormatter(logging.Formatter("%(message)s"))
+        self._listener = logging.handlers.QueueListener(lines, writer)
+        root = logging.getLogger()
+        root.addHandler(self._handler)
+        root.setLevel(level.upper())
+        for name in QUIET:
+            logging.getLogger(name).setLevel(logging.WARNING)
+        logging.captureWarnings(True)
+        structlog.configure(
+            processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+            logger_factory=structlog.stdlib.LoggerFactory(),
+            wrapper_class=structlog.stdlib.BoundLogger,
+            cache_logger_on_first_use=False,
+        )
+        self._listener.start()
+
+    def stop(self) -> None:
+        """Write out what waits, then log nowhere."""
+        self._listener.stop()
+        logging.getLogger().removeHandler(self._handler)
+        logging.captureWarnings(False)
+        structlog.reset_defaults()
+
+
+def set_level(level: str) -> None:
+    """Log from this level on: debug, info, warning, error."""
+    logging.getLogger().setLevel(level.upper())
+
+
+def _level(logger: Any, method: str, event: Event) -> Event:
+    record = event.get("_record")
+    event["level"] = record.levelname.lower() if record is not None else method
+    return event
+
+
+def _instant(logger: Any, method: str, event: Event) -> Event:
+    event["at"] = clock.now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return event
+
+
+def _exception(logger: Any, method: str, event: Event) -> Event:
+    """A traceback becomes one escaped value, so that it stays on its line."""
+    return structlog.processors.format_exc_info(logger, method, event)
+
+
+def _redact(logger: Any, method: str, event: Event) -> Event:
+    """Hide what a secret's name stands for, escape control characters, cut what is too long."""
+    return {name: "[redacted]" if SECRET_NAMES.search(name) else clean(value) for name, value in event.items()}
+
+
+def clean(value: Any) -> Any:
+    """A value that is safe on one line of a log or a terminal: no control or direction character, bounded."""
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    if isinstance(value, (list, tuple)):
+        return [clean(each) for each in value[:50]]
+    text = str(value)
+    if len(text) > MAX_VALUE_CHARACTERS:
+        text = text[:MAX_VALUE_CHARACTERS] + f"… ({len(text)} characters)"
+    return escape(text)
+
+
+def escape(text: str) -> str:
+    """The text with every control and direction character written out."""
+    return _CONTROL.sub(_escaped, text)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return {"\n": "\\n", "\r": "\\r", "\t": "\\t"}.get(found[0], f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}")
+
+
+def _ordered(event: Event) -> list[tuple[str, Any]]:
+    first = ("at", "level", "logger", "event")
+    return [(name, event[name]) for name in first if name in event] + [(name, value) for name, value in event.items() if name not in first]
+
+
+def _json(logger: Any, method: str, event: Event) -> str:
+    return json.dumps(dict(_ordered(event)), ensure_ascii=False, default=str)
+
+
+def _logfmt(logger: Any, method: str, event: Event) -> str:
+    return " ".join(f"{re.sub(r'[^A-Za-z0-9_.]', '_', name)}={_quoted(value)}" for name, value in _ordered(event))
+
+
+def _quoted(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    text = ",".join(str(each) for each in value) if isinstance(value, list) else str(value)
+    if text and not re.search(r'[\s="]', text):
+        return text
+    return '"' + text.replace('"', '\\"') + '"'

@@ -1,0 +1,168 @@
+"""Every HTTP door as one application, its probes, and the server that runs it on our loop."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import Any
+
+import msgspec
+import uvicorn
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from intake.http import HttpDoor
+from intake.settings import host_and_port, on_loopback
+from itsm.errors import Transient
+from store import credentials
+from store.store import Store
+from triaged.readiness import Readiness
+from webportal.problem import problem
+
+LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
+KEEP_ALIVE_SECONDS, GRACE_SECONDS, MAX_CONNECTIONS = 65, 5, 2_000
+MESSAGES_SCOPE = "messages:write"
+ANYONE = "loopback"
+
+
+def probes(readiness: Readiness) -> list[Route]:
+    """`/healthz`, `/readyz` and `/metrics`: no token, no personal data."""
+
+    async def healthz(_request: Request) -> Response:
+        return PlainTextResponse("ok\n")
+
+    async def readyz(_request: Request) -> Response:
+        reasons = readiness.reasons()
+        body = {"ready": not reasons, "reasons": reasons}
+        return Response(msgspec.json.encode(body), status_code=503 if reasons else 200, media_type="application/json")
+
+    async def metrics(_request: Request) -> Response:
+        return Response(await asyncio.to_thread(generate_latest), media_type=CONTENT_TYPE_LATEST)
+
+    return [Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)]
+
+
+def messages(door: HttpDoor, store: Store, *, listen: str) -> Route:
+    """`POST /api/v1/messages`: raw mail, for a token with `messages:write`; on loopback for anyone (design 7)."""
+
+    async def post(request: Request) -> Response:
+        kind, _, secret = request.headers.get("authorization", "").partition(" ")
+        if kind.lower() == "bearer" and secret.strip():
+            token = await store.aread(lambda tx: credentials.authenticate(tx, secret.strip()))
+            if token is None:
+                return problem(401, "this token is not known, expired or revoked", headers={"WWW-Authenticate": "Bearer"})
+            if not token.may(MESSAGES_SCOPE):
+                return problem(403, f"the token {token.name!r} lacks the scope {MESSAGES_SCOPE}")
+            return await door.message(request, token.name)
+        if on_loopback(listen):
+            return await door.message(request, ANYONE)
+        return problem(401, "send a token: `Authorization: Bearer ...`; make one with `triaged token create`", headers={"WWW-Authenticate": "Bearer"})
+
+    return Route("/api/v1/messages", post, methods=["POST"])
+
+
+class KnownHost:
+    """Answers only requests whose Host names us, so that a browser cannot be led to a loopback door under another name."""
+
+    def __init__(self, app: Any, *, names: Sequence[str], any_name: bool) -> None:
+        """`any_name` lets every name in: a door that is open to others and lists none."""
+        self._app, self._names, self._any = app, frozenset(name.lower() for name in names), any_name
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Refuse with 421 (RFC 9110 15.5.20)."""
+        if scope["type"] == "http" and not self._any and _host(scope["headers"]) not in self._names:
+            response = problem(421, "the Host of this request is not one of ours; list it in [intake.http] hosts")
+            await response(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+
+def _host(headers: Sequence[tuple[bytes, bytes]]) -> str:
+    value = next((value for name, value in headers if name == b"host"), b"").decode("latin-1").lower()
+    head, colon, port = value.rpartition(":")
+    return head if colon and port.isdecimal() else value
+
+
+def application(routes: Sequence[BaseRoute], *, listen: str, hosts: Sequence[str] = ()) -> Starlette:
+    """The routes behind the check of the Host header; an error of ours is a problem document, never a traceback."""
+    loopback = on_loopback(listen)
+    names = (*hosts, *(LOOPBACK_NAMES if loopback else ()))
+    known = Middleware(KnownHost, names=names, any_name=not loopback and not hosts)
+    handlers: dict[Any, Callable[[Request, Any], Awaitable[Response]]] = {404: _not_found, 405: _not_allowed, 500: _failed}
+    return Starlette(routes=list(routes), middleware=[known], exception_handlers=handlers)
+
+
+async def _not_found(request: Request, _error: Exception) -> Response:
+    return problem(404, f"there is nothing at {request.url.path}")
+
+
+async def _not_allowed(request: Request, _error: Exception) -> Response:
+    return problem(405, f"{request.method} is not for {request.url.path}")
+
+
+async def _failed(_request: Request, _error: Exception) -> Response:
+    return problem(500, "this should not happen; the log says more, and nothing was acknowledged")
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handlers: the supervisor has them."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signals alone."""
+        yield
+
+
+class WebServer:
+    """One listener. `start` binds, so that a port that is taken is told at once; `run` serves until `close`."""
+
+    def __init__(self, app: Starlette, listen: str) -> None:
+        """Nothing is bound yet."""
+        self._listen = listen
+        self._socket: socket.socket | None = None
+        self._server = _Server(
+            uvicorn.Config(
+                app,
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                timeout_keep_alive=KEEP_ALIVE_SECONDS,
+                timeout_graceful_shutdown=GRACE_SECONDS,
+                limit_concurrency=MAX_CONNECTIONS,
+            )
+        )
+
+    @property
+    def port(self) -> int:
+        """The port that was bound."""
+        assert self._socket is not None
+        return int(self._socket.getsockname()[1])
+
+    def start(self) -> None:
+        """Bind; raises Transient when the address is taken or not ours."""
+        host, port = host_and_port(self._listen)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        bound = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            bound.bind((host, port))
+            bound.set_inheritable(False)
+        except OSError as error:
+            bound.close()
+            raise Transient(f"cannot listen on {self._listen}: {error.strerror}; is something else listening there?") from error
+        self._socket = bound
+
+    async def run(self) -> None:
+        """Serve until closed."""
+        assert self._socket is not None
+        await self._server.serve(sockets=[self._socket])
+
+    def stop(self) -> None:
+        """Take no more connections, finish the requests at hand."""
+        self._server.should_exit = True
