@@ -47,7 +47,7 @@ def ensure(root: Path, groups: tuple[str, ...]) -> bool:
         print("dev: making .venv", file=sys.stderr, flush=True)
         venv.create(folder, with_pip=False, symlinks=os.name != "nt")
     print(f"dev: installing {', '.join(str(file.relative_to(root)) for file in files)}", file=sys.stderr, flush=True)
-    install = [*_pip(root), "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary", ":all:", "--require-hashes"]
+    install = [*_pip(root), "install", "-qq", "--disable-pip-version-check", "--no-deps", "--only-binary", ":all:", "--require-hashes"]
     for file in files:
         install += ["-r", str(file)]
     if subprocess.call(install) != 0:

@@ -5,14 +5,14 @@ The same values give the same bytes: the date and the boundary come from the row
 
 import hashlib
 from datetime import datetime
-from email.headerregistry import Address as HeaderAddress
 from email.message import EmailMessage
 
 import msgspec
 
 from itsm.notification import AUTO_SUBMITTED, AutoSubmitted, Event
 from notifier import mailbox
-from notifier.headers import MAX_NAME_CHARACTERS, MAX_SUBJECT_CHARACTERS, bracketed, header_text, mail_policy, trimmed, usable_ids
+from notifier.events import clean_line
+from notifier.headers import MAX_MARK_CHARACTERS, MAX_SUBJECT_CHARACTERS, bracketed, mail_policy, mailbox_text, trimmed, usable_ids
 
 WANTS_REPLIES = frozenset({Event.ACKNOWLEDGED, Event.REPLY, Event.UPDATED, Event.RESOLVED, Event.REOPENED})
 
@@ -38,13 +38,13 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
 
 def compose(draft: Draft) -> bytes:
     """The mail's bytes, CRLF and seven-bit but for addresses that need UTF-8; raises NoMailbox when an address is none."""
-    desk, recipient = mailbox.split(draft.desk_address), mailbox.split(draft.recipient)
-    mail = EmailMessage(policy=mail_policy(smtputf8=not (desk[0].isascii() and recipient[0].isascii())))
-    mail["From"] = _address(draft.desk_name, desk)  # RFC 3834 3.1.1: named, and a person reads it
-    mail["To"] = _address(draft.recipient_name, recipient)  # RFC 3834 3.1.3: exactly one recipient
+    desk, recipient = mailbox.path_of(draft.desk_address), mailbox.path_of(draft.recipient)
+    mail = EmailMessage(policy=mail_policy(smtputf8=not (desk.isascii() and recipient.isascii())))
+    mail["From"] = mailbox_text(draft.desk_name, desk)  # RFC 3834 3.1.1: named, and a person reads it
+    mail["To"] = mailbox_text(draft.recipient_name, recipient)  # RFC 3834 3.1.3: exactly one recipient
     if draft.event in WANTS_REPLIES:
-        mail["Reply-To"] = _address(draft.desk_name, desk)  # RFC 3834 3.1.2: only where replies are wanted
-    mail["Subject"] = header_text(draft.subject, MAX_SUBJECT_CHARACTERS)
+        mail["Reply-To"] = mailbox_text(draft.desk_name, desk)  # RFC 3834 3.1.2: only where replies are wanted
+    mail["Subject"] = clean_line(draft.subject, MAX_SUBJECT_CHARACTERS)
     mail["Date"] = draft.date
     mail["Message-ID"] = bracketed((draft.message_id,))
     _thread(mail, draft)
@@ -52,17 +52,10 @@ def compose(draft: Draft) -> bytes:
     if automatic is not AutoSubmitted.NO:  # RFC 3834 5.2: a person's own words carry none
         mail["Auto-Submitted"] = automatic.value
         mail["X-Auto-Response-Suppress"] = "All"
-    mail["X-Triaged-Loop"] = header_text(draft.loop_mark, 998)
+    mail["X-Triaged-Loop"] = clean_line(draft.loop_mark, MAX_MARK_CHARACTERS)
     _body(mail, draft)
     mail["Content-Language"] = draft.language
     return mail.as_bytes()
-
-
-def _address(name: str, address: tuple[str, str]) -> HeaderAddress:
-    local, domain = address
-    if local.startswith('"'):  # the library quotes it again
-        local = local[1:-1].replace("\\", "")
-    return HeaderAddress(display_name=header_text(name, MAX_NAME_CHARACTERS), username=local, domain=domain)
 
 
 def _thread(mail: EmailMessage, draft: Draft) -> None:

@@ -5,7 +5,7 @@ import re
 from itsm.errors import MalformedInput
 
 MAX_LOCAL_OCTETS, MAX_PATH_OCTETS = 64, 254  # RFC 5321 4.5.3.1.1 and 4.5.3.1.3 without the angle brackets
-_ATEXT = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.\-\u00a1-\U0010ffff]"  # RFC 5322 3.2.3, RFC 6531 3.3; dots anywhere, as some providers allow
+_ATEXT = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.\-\u00a1-\ud7ff\uf900-\U0010ffff]"  # RFC 5322 3.2.3, RFC 6531 3.3; dots anywhere, as some providers allow
 _LOCAL = re.compile(rf"{_ATEXT}+|\"(?:[ !#-\[\]-~]|\\[ -~])*\"")
 _DOMAIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.\-]*[A-Za-z0-9])?|\[[A-Za-z0-9.:]+\]")
 
@@ -14,10 +14,10 @@ class NoMailbox(MalformedInput):
     """The address is none that mail can be sent to."""
 
 
-def split(address: str) -> tuple[str, str]:
-    """Local-part as written and domain as A-labels (RFC 5890); raises NoMailbox."""
+def path_of(address: str) -> str:
+    """The address as it goes into RCPT TO: the local-part as written, the domain as A-labels (RFC 5890); raises NoMailbox."""
     local, at, domain = address.strip().rpartition("@")
-    if not at or not _LOCAL.fullmatch(local) or any("\ud800" <= each <= "\udfff" for each in local):
+    if not at or not _LOCAL.fullmatch(local):
         raise NoMailbox("the local part of the address holds what no mail server takes")
     if not domain.isascii():
         try:
@@ -29,10 +29,4 @@ def split(address: str) -> tuple[str, str]:
     octets = len(local.encode())
     if octets > MAX_LOCAL_OCTETS or octets + 1 + len(domain) > MAX_PATH_OCTETS:
         raise NoMailbox("the address is longer than mail servers take")
-    return local, domain
-
-
-def path_of(address: str) -> str:
-    """The address as it goes into RCPT TO; raises NoMailbox."""
-    local, domain = split(address)
     return f"{local}@{domain}"

@@ -27,7 +27,9 @@ def opened(*, create: bool = False, exclusive: bool = False) -> Iterator[tuple[S
     settings = found.configuration.store
     file = Path(settings.path) / DATABASE_FILE
     if not create and not file.exists():
-        raise Transient(f"there is no database at {file}: start the daemon once (`triaged run`), or name the right configuration with --config")
+        raise Transient(
+            f"there is no database at {file}: start the daemon once (`triaged run`), or name the right configuration with --config"
+        )
     store = Store(settings, clock=clock.now, description="command", exclusive=exclusive)
     try:
         yield store, found
@@ -66,7 +68,9 @@ def ticket_named(tx: Tx, text: str) -> Ticket:
     """The ticket of a number with any prefix; raises Permanent when there is none."""
     number = parse_number(text)
     if number is None:
-        raise Permanent(f"{text!r} is no ID: write a ticket number (INC-1042), an inbox id (in-123) or a Message-ID", status=NOT_FOUND_STATUS)
+        raise Permanent(
+            f"{text!r} is no ID: write a ticket number (INC-1042), an inbox id (in-123) or a Message-ID", status=NOT_FOUND_STATUS
+        )
     found = tickets.by_numbers(tx, [number]).get(number)
     if found is None:
         raise Permanent(f"there is no ticket {text}", status=NOT_FOUND_STATUS)
@@ -75,7 +79,9 @@ def ticket_named(tx: Tx, text: str) -> Ticket:
 
 def row_number(text: str) -> int:
     """The number of a row of inbox (`in-123`) or outbox (`123`); raises Permanent for anything else."""
-    number = parse_inbox(text) if text.lower().startswith("in-") else int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
+    number = (
+        parse_inbox(text) if text.lower().startswith("in-") else int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
+    )
     if number is None:
         raise Permanent(f"{text!r} is no id of a row: copy one from `triaged queue list`", status=NOT_FOUND_STATUS)
     return number

@@ -44,7 +44,10 @@ def examine(given: str | None) -> list[Result]:
     try:
         loaded = load(given)
     except ConfigurationInvalid as invalid:
-        found = [Result(state=FAIL, name="configuration", message=each.text, advice="mend the file; `triaged check` looks again") for each in invalid.findings]
+        found = [
+            Result(state=FAIL, name="configuration", message=each.text, advice="mend the file; `triaged check` looks again")
+            for each in invalid.findings
+        ]
         return results + found
     where = str(loaded.file) if loaded.file else "none, the defaults"
     results.append(Result(state=OK, name="configuration", message=where))
@@ -84,7 +87,12 @@ def _directory(configuration: Configuration) -> Iterator[Result]:
         parent = next(each for each in (directory.absolute(), *directory.absolute().parents) if each.exists())
         may = os.access(parent, os.W_OK)
         message = f"{directory} is not there yet" + ("" if may else f", and {parent} cannot be written")
-        yield Result(state=OK if may else FAIL, name=name, message=message, advice="" if may else "name another [store] path, or give us the directory")
+        yield Result(
+            state=OK if may else FAIL,
+            name=name,
+            message=message,
+            advice="" if may else "name another [store] path, or give us the directory",
+        )
         return
     if not os.access(directory, os.W_OK):
         yield Result(state=FAIL, name=name, message=f"{directory} cannot be written", advice="give it to the user triaged runs as")
@@ -136,11 +144,15 @@ def _certificate(configuration: Configuration) -> Iterator[Result]:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(smtp.tls_certificate_file, smtp.tls_key_file or None)
         ends = _end_of(smtp.tls_certificate_file)
     except (ssl.SSLError, OSError, ValueError) as error:
-        yield Result(state=FAIL, name="tls", message=f"{smtp.tls_certificate_file}: {error}", advice="name a PEM chain and its key in [intake.smtp]")
+        yield Result(
+            state=FAIL, name="tls", message=f"{smtp.tls_certificate_file}: {error}", advice="name a PEM chain and its key in [intake.smtp]"
+        )
         return
     left = ends - clock.now()
     state = FAIL if left < timedelta() else WARN if left < CERTIFICATE_WARNING else OK
-    yield Result(state=state, name="tls", message=f"the certificate ends {ends:%Y-%m-%d}", advice="" if state == OK else "renew it and restart")
+    yield Result(
+        state=state, name="tls", message=f"the certificate ends {ends:%Y-%m-%d}", advice="" if state == OK else "renew it and restart"
+    )
 
 
 def _end_of(certificate_file: str) -> datetime:
@@ -152,12 +164,16 @@ def _end_of(certificate_file: str) -> datetime:
 def _relay(configuration: Configuration) -> Iterator[Result]:
     relay = configuration.notifier.relay
     if relay is None:
-        yield Result(state=WARN, name="relay", message="none: mail becomes files in the outbox folder", advice="set [notifier.relay] to send it")
+        yield Result(
+            state=WARN, name="relay", message="none: mail becomes files in the outbox folder", advice="set [notifier.relay] to send it"
+        )
         return
     try:
         said = _greeting(relay)
     except (OSError, smtplib.SMTPException) as error:
-        yield Result(state=FAIL, name="relay", message=f"{relay.host}:{relay.port}: {error}", advice="check [notifier.relay] and the network")
+        yield Result(
+            state=FAIL, name="relay", message=f"{relay.host}:{relay.port}: {error}", advice="check [notifier.relay] and the network"
+        )
     else:
         yield Result(state=OK, name="relay", message=f"{relay.host}:{relay.port} answers: {said}")
 
@@ -186,9 +202,16 @@ def _ports(configuration: Configuration, *, running: bool) -> Iterator[Result]:
         if running and taken:
             yield Result(state=OK, name=f"port {name}", message=f"{listen}, the daemon has it")
         elif taken:
-            yield Result(state=FAIL, name=f"port {name}", message=f"{listen}: {taken}", advice="stop what listens there, or choose another listen")
+            yield Result(
+                state=FAIL, name=f"port {name}", message=f"{listen}: {taken}", advice="stop what listens there, or choose another listen"
+            )
         elif running:
-            yield Result(state=WARN, name=f"port {name}", message=f"{listen} is free although a daemon runs", advice="it may be starting, or runs with another configuration")
+            yield Result(
+                state=WARN,
+                name=f"port {name}",
+                message=f"{listen} is free although a daemon runs",
+                advice="it may be starting, or runs with another configuration",
+            )
         else:
             yield Result(state=OK, name=f"port {name}", message=f"{listen} is free")
     if running and (intake.http.enabled or configuration.process.metrics_listen):
@@ -214,4 +237,9 @@ def _daemon(configuration: Configuration) -> Result:
         return Result(state=FAIL, name="daemon", message=str(error), advice="look at its log")
     if status == 200:
         return Result(state=OK, name="daemon", message="runs and is ready")
-    return Result(state=WARN, name="daemon", message="runs, not ready: " + "; ".join(body.get("reasons", [])), advice="`triaged queue list` and its log say more")
+    return Result(
+        state=WARN,
+        name="daemon",
+        message="runs, not ready: " + "; ".join(body.get("reasons", [])),
+        advice="`triaged queue list` and its log say more",
+    )

@@ -21,6 +21,7 @@ CHILDREN = Gauge("triaged_children", "Child processes that run.")
 DEADLINE_SECONDS = 30.0
 START_SECONDS = 60.0
 CLOSE_SECONDS = 2.0
+SOURCE = str(Path(__file__).resolve().parent.parent)  # children find our packages wherever they were found
 
 log = structlog.get_logger("children")
 
@@ -146,8 +147,7 @@ class ChildPool:
             raise
 
     async def _spawn(self) -> _Child:
-        source = str(Path(__file__).resolve().parent.parent)
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, (source, os.environ.get("PYTHONPATH"))))}
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, (SOURCE, os.environ.get("PYTHONPATH"))))}
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-P", "-m", "triaged.child", *self._arguments),
             stdin=asyncio.subprocess.PIPE,

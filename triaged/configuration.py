@@ -41,7 +41,9 @@ def desk_of(configuration: Configuration) -> Desk:
         name=desk.name,
         address=desk.address,
         domain=desk.domain or desk.address.rpartition("@")[2],
-        teams=tuple(Team(key=each.key, name=each.name, addresses=each.addresses, notify=each.notify) for each in configuration.team or ONE_TEAM),
+        teams=tuple(
+            Team(key=each.key, name=each.name, addresses=each.addresses, notify=each.notify) for each in configuration.team or ONE_TEAM
+        ),
         agents=tuple(Agent(key=each.key, name=each.name, address=each.address, teams=each.teams) for each in configuration.agent),
         services=tuple(Service(key=each.key, name=each.name, team=each.team, tier=each.tier) for each in configuration.service),
         trusted_authserv_ids=configuration.intake.trusted_authserv_ids,

@@ -37,7 +37,9 @@ def _twice(document: Document, configuration: Configuration) -> Iterator[Finding
         for address in team.addresses:
             owner = owners.setdefault(canonical(address), team.key)
             if owner != team.key:
-                yield document.finding(("team", index, "addresses"), f"{address} belongs to the team {owner!r} already", "one team an address")
+                yield document.finding(
+                    ("team", index, "addresses"), f"{address} belongs to the team {owner!r} already", "one team an address"
+                )
 
 
 def _references(document: Document, configuration: Configuration) -> Iterator[Finding]:
@@ -86,4 +88,6 @@ def _files(document: Document, value: msgspec.Struct, path: Path) -> Iterator[Fi
             for index, item in enumerate(given if field.many else (given,)):
                 yield from _files(document, item, (*here, index) if field.many else here)
         elif field.name.endswith("_file") and given and not (FilePath(given).is_file() and os.access(given, os.R_OK)):
-            yield document.finding(here, f"the file {given} cannot be read", "it is looked for beside the configuration and in $CREDENTIALS_DIRECTORY")
+            yield document.finding(
+                here, f"the file {given} cannot be read", "it is looked for beside the configuration and in $CREDENTIALS_DIRECTORY"
+            )

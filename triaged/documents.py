@@ -34,7 +34,7 @@ default written here. `triaged check` tells what is wrong, with file and line; `
 
 This page is generated from the program: `python -m triaged.reference`.
 """
-EXAMPLES = {
+EXAMPLES: dict[str, dict[str, Any]] = {
     "team": {"key": "network", "name": "Network", "addresses": ["network@example.org"], "notify": "network-team@example.org"},
     "agent": {"key": "ana", "name": "Ana Silva", "address": "ana@example.org", "teams": ["network"]},
     "service": {"key": "vpn", "name": "Remote access", "team": "network", "tier": 2},
@@ -117,7 +117,14 @@ def reference() -> str:
         plain = [field for field in fields_of(table) if field.table is None]
         if not path or not plain:
             continue
-        lines += [f"## `[[{path}]]`" if many else f"## `[{path}]`", "", _about(table), "", "| key | type | default | |", "|---|---|---|---|"]
+        lines += [
+            f"## `[[{path}]]`" if many else f"## `[{path}]`",
+            "",
+            _about(table),
+            "",
+            "| key | type | default | |",
+            "|---|---|---|---|",
+        ]
         lines += [f"| `{field.name}` | {_type(field)} | {_default(field)} | {_cell(field.description)} |" for field in plain]
         lines.append("")
     return "\n".join(lines).rstrip() + "\n"

@@ -7,7 +7,7 @@ from store.credentials import create_token, list_tokens
 from store.store import Store
 from store.transaction import Tx
 
-TOKEN_FILE, TOKEN_NAME = "admin.token", "admin"  # noqa: S105 -- names, no secret
+TOKEN_FILE, TOKEN_NAME = "admin.token", "admin"
 
 
 def ensure_admin_token(store: Store) -> Path | None:

@@ -74,7 +74,7 @@ def read(file: Path) -> Document:
 
 def _directories(file: Path | None, environment: Mapping[str, str]) -> tuple[Path, ...]:
     """Where a relative `*_file` may lie: beside the configuration, then in $CREDENTIALS_DIRECTORY."""
-    beside = (file.resolve().parent if file else Path.cwd()),
+    beside = ((file.resolve().parent if file else Path.cwd()),)
     credentials = environment.get(CREDENTIALS_VARIABLE)
     return (*beside, Path(credentials)) if credentials else beside
 

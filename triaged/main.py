@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import click
 
-from itsm.errors import Conflict, Transient, TriagedError
+from itsm.errors import Conflict, Refused, Transient, TriagedError
 from triaged import __version__
 from triaged.findings import ConfigurationInvalid
 
@@ -111,7 +111,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return OK
     except TriagedError as error:
         _debug()
-        click.echo(f"triaged: {error}", err=True)
+        legal = f"; you may: {', '.join(error.legal)}" if isinstance(error, Refused) and error.legal else ""
+        click.echo(f"triaged: {error}{legal}", err=True)
         return exit_code_of(error)
     except Exception as error:  # a bug of ours: said in a sentence, with the way to its traceback
         _debug()

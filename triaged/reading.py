@@ -79,7 +79,12 @@ def _convert(document: Document, value: Any, type_: Any, path: Path) -> Iterator
     except msgspec.ValidationError as error:
         message = str(error).partition(" - at `")[0]
         expected = type_text(type_)
-        message = message.replace("`str`", "a string").replace("`int`", "an integer").replace("`array`", "an array").replace("`bool`", "true or false")
+        message = (
+            message.replace("`str`", "a string")
+            .replace("`int`", "an integer")
+            .replace("`array`", "an array")
+            .replace("`bool`", "true or false")
+        )
         yield document.finding(path, message[:1].lower() + message[1:], "" if expected == "table" else f"wants: {expected}")
 
 

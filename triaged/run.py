@@ -74,7 +74,7 @@ def _greet(daemon: Daemon, loaded: Loaded) -> None:
 
 
 def _loop_factory() -> "type[asyncio.AbstractEventLoop] | None":
-    """uvloop where it is installed, asyncio's own loop else."""
+    """The loop of uvloop where it is installed, asyncio's own else."""
     try:
         factory = importlib.import_module("uvloop").new_event_loop
     except ImportError:

@@ -13,7 +13,9 @@ class DeskSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """`[desk]`: how the desk calls itself."""
 
     name: Annotated[str, Meta(description="Name of the desk, in every mail it sends.", min_length=1, max_length=100)] = "Service Desk"
-    address: Annotated[str, Meta(description="Address of the desk: From of its mails, and where replies go.", pattern="^[^@\\s]+@[^@\\s]+$")] = "desk@localhost"
+    address: Annotated[
+        str, Meta(description="Address of the desk: From of its mails, and where replies go.", pattern="^[^@\\s]+@[^@\\s]+$")
+    ] = "desk@localhost"
     domain: Annotated[str, Meta(description="Domain in the Message-IDs we mint; empty: the domain of the address.")] = ""
 
 
@@ -47,8 +49,12 @@ class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 class LogSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[log]`: the log on stderr."""
 
-    level: Annotated[str, Meta(description="Least level logged: debug, info, warning, error.", pattern="^(debug|info|warning|error)$")] = "info"
-    format: Annotated[str, Meta(description="auto (logfmt on a terminal, JSON else), logfmt or json.", pattern="^(auto|logfmt|json)$")] = "auto"
+    level: Annotated[str, Meta(description="Least level logged: debug, info, warning, error.", pattern="^(debug|info|warning|error)$")] = (
+        "info"
+    )
+    format: Annotated[str, Meta(description="auto (logfmt on a terminal, JSON else), logfmt or json.", pattern="^(auto|logfmt|json)$")] = (
+        "auto"
+    )
 
 
 class ProcessSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

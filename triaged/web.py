@@ -60,7 +60,9 @@ def messages(door: HttpDoor, store: Store, *, listen: str) -> Route:
             return await door.message(request, token.name)
         if on_loopback(listen):
             return await door.message(request, ANYONE)
-        return problem(401, "send a token: `Authorization: Bearer ...`; make one with `triaged token create`", headers={"WWW-Authenticate": "Bearer"})
+        return problem(
+            401, "send a token: `Authorization: Bearer ...`; make one with `triaged token create`", headers={"WWW-Authenticate": "Bearer"}
+        )
 
     return Route("/api/v1/messages", post, methods=["POST"])
 

@@ -113,9 +113,7 @@ class Daemon:
         http, apart = configuration.intake.http, configuration.process.metrics_listen
         routes = []
         if http.enabled:
-            door = HttpDoor(
-                http, self.store, self.acceptor, sources=lambda: self.in_force.sources, secrets=lambda: self.in_force.secrets
-            )
+            door = HttpDoor(http, self.store, self.acceptor, sources=lambda: self.in_force.sources, secrets=lambda: self.in_force.secrets)
             api = Api(self.store, lambda: self.in_force.casework, configuration.webportal, self.notifier.wake)
             routes = [*door.routes(), messages(door, self.store, listen=http.listen), *api.routes()]
         servers = [WebServer(application(probes(self.readiness), listen=apart), apart)] if apart else []

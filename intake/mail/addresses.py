@@ -2,121 +2,138 @@
 
 import re
 
-from intake.mail.header import text_of
+from intake.mail.header import eight_bit, text_of
 from itsm.address import MAX_ADDRESS_CHARACTERS, Address
 
 MAX_FIELD_CHARACTERS = 65_536
 MAX_ADDRESSES = 1_000
-_PLAIN = re.compile(r"[^\s<>()\[\],;:\\\"@\x00-\x1f]{1,128}@(?:[^\s<>()\[\],;:\\\"@\x00-\x1f]{1,255}|\[[0-9A-Fa-fIPv:.]{1,60}\])\Z")
-_QUOTED = re.compile(r'"[^"\r\n\x00]{1,100}"@[^\s<>()\[\],;:\\"@\x00-\x1f]{1,255}\Z')
+MAX_NAME_CHARACTERS = 250
+_ATOMS = r"[^\s<>()\[\],;:\\\"@\x00-\x1f\x7f]"
+_ADDR_SPEC = re.compile(rf"(?:{_ATOMS}{{1,64}}|\"[^\"\\\r\n\x00]{{1,62}}\")@(?:{_ATOMS}{{1,255}}|\[[0-9A-Fa-fIPv:.]{{1,60}}\])\Z")
+_PLAIN_MAILBOX = re.compile(rf"(?:([A-Za-z][A-Za-z .\-]{{0,100}}) )?<({_ATOMS}{{1,64}}@[A-Za-z0-9.\-]{{1,255}})>\Z")  # most fields
+_SPECIAL = re.compile(r'["(<,;:]')
+_AMBIGUOUS = re.compile(r"[\[\]\\>]")
 
 
 class _Reader:
-    """Reads one field; `flush` ends a mailbox at a comma, semicolon or the end."""
+    """Reads one field; `flush` ends a mailbox at a comma, a semicolon or the end. `doubtful` tells that one could not be read."""
 
     def __init__(self, text: str) -> None:
         self.text, self.at = text, 0
         self.found: list[Address] = []
-        self.words: list[str] = []  # outside of angle brackets; a quoted string is one word
-        self.comment: list[str] = []
-        self.angle: str | None = None
+        self.doubtful = False
+        self._begin()
 
-    def read(self) -> list[Address]:
-        text, size = self.text, len(self.text)
-        plain_from = 0
-        while self.at < size and len(self.found) < MAX_ADDRESSES:
-            octet = text[self.at]
-            if octet not in '"(<,;:':
-                self.at += 1
-                continue
-            self.words.append(text[plain_from : self.at])
-            self._special(octet)
-            plain_from = self.at
-        self.words.append(text[plain_from : self.at])
+    def _begin(self) -> None:
+        self.words: list[str] = []  # outside of angle brackets
+        self.comments: list[str] = []
+        self.angles: list[str] = []
+        self.has_at = self.is_ambiguous = False
+
+    def read(self) -> None:
+        while len(self.found) < MAX_ADDRESSES:
+            special = _SPECIAL.search(self.text, self.at)
+            self._plain(self.text[self.at : special.start() if special else len(self.text)])
+            if special is None:
+                break
+            self.at = special.end()
+            self._special(special[0])
         self.flush()
-        return self.found
 
-    def _special(self, octet: str) -> None:
-        self.at += 1
-        if octet == '"':
+    def _plain(self, text: str) -> None:
+        if not text:
+            return
+        self.words.append(text)
+        if "@" in text:
+            self.is_ambiguous |= bool(self.angles)  # `<a@b> c@d`
+            self.has_at = True
+        self.is_ambiguous |= _AMBIGUOUS.search(text) is not None and "@" in text
+
+    def _special(self, sign: str) -> None:
+        if sign == '"':
             self.words.append(f'"{self._until_quote()}"')
-        elif octet == "(":
-            self.comment.append(self._until_parenthesis())
-        elif octet == "<":
+        elif sign == "(":
+            self.comments.append(self._until_parenthesis())
+        elif sign == "<":
             end = self.text.find(">", self.at)
             end = len(self.text) if end < 0 else end
-            inside = self.text[self.at : end]
-            self.angle = inside if self.angle is None else self.angle
+            self.angles.append(self.text[self.at : end])
             self.at = min(end + 1, len(self.text))
-        elif octet == ":":
-            if "@" not in "".join(self.words):
-                self.words, self.comment = [], []  # the name of a group (RFC 5322 3.4)
-            else:
-                self.words.append(":")
+        elif sign == ":" and not self.has_at:
+            self._begin()  # the name of a group (RFC 5322 3.4)
+        elif sign == ":":
+            self.words.append(":")
         else:
             self.flush()
 
     def _until_quote(self) -> str:
         out: list[str] = []
         while self.at < len(self.text):
-            octet = self.text[self.at]
+            sign = self.text[self.at]
             self.at += 1
-            if octet == '"':
+            if sign == '"':
                 break
-            if octet == "\\" and self.at < len(self.text):
-                octet = self.text[self.at]
+            if sign == "\\" and self.at < len(self.text):
+                sign = self.text[self.at]
                 self.at += 1
-            out.append(octet)
+            out.append(sign)
         return "".join(out)
 
     def _until_parenthesis(self) -> str:
         depth, start = 1, self.at
         while self.at < len(self.text) and depth:
-            octet = self.text[self.at]
-            depth += 1 if octet == "(" else -1 if octet == ")" else 0
+            sign = self.text[self.at]
+            depth += 1 if sign == "(" else -1 if sign == ")" else 0
             self.at += 1
         return self.text[start : self.at - 1 if depth == 0 else self.at]
 
     def flush(self) -> None:
-        """End a mailbox and keep it when it has an addr-spec that can be read in one way only."""
+        """Keep a mailbox when it has an addr-spec that can be read in one way only."""
         written = "".join(self.words).strip()
-        address = (self.angle if self.angle is not None else written).strip()
-        if self.angle is not None:
-            address = address.rpartition(":")[2] if address.startswith("@") else address  # obsolete route (RFC 5322 4.4)
-            name = written
-        else:
-            name = " ".join(self.comment)
-        spec = addr_spec(address)
-        if spec is None and self.angle is not None and not address.strip("<> ") and "@" in written:
-            spec, name = addr_spec(written.split()[-1]), ""
+        spec = None
+        angles = [each for each in self.angles if each.strip()]
+        if angles and (self.is_ambiguous or len(angles) > 1):
+            self.doubtful = True
+        elif angles:
+            route = angles[0].strip()
+            spec = addr_spec(route.rpartition(":")[2] if route.startswith("@") else route)  # obsolete route (RFC 5322 4.4)
+            self.doubtful |= spec is None
+        elif written:
+            spec = addr_spec(written)
+            self.doubtful |= spec is None and self.has_at
         if spec is not None:
-            self.found.append(Address(name=_name(name), address=spec))
-        self.words, self.comment, self.angle = [], [], None
+            self.found.append(Address(name=_name(written if angles else " ".join(self.comments)), address=spec))
+        self._begin()
 
 
 def addr_spec(text: str) -> str | None:
     """The addr-spec in a text, None when it is none or could be read in two ways."""
-    text = text.strip().strip("<>").strip().strip("'") if len(text) <= MAX_ADDRESS_CHARACTERS + 4 else ""
-    if "=?" in text:
-        text = text_of(text).strip().strip("<>")
+    if len(text) > MAX_ADDRESS_CHARACTERS + 20:
+        return None
+    text = text.strip().strip("<>").strip().strip("'")
     compact = text.replace(" ", "") if " @" in text or "@ " in text else text
-    if len(compact) <= MAX_ADDRESS_CHARACTERS and (_PLAIN.match(compact) or _QUOTED.match(compact)):
-        return compact
-    return None
+    return compact if len(compact) <= MAX_ADDRESS_CHARACTERS and _ADDR_SPEC.match(compact) else None
 
 
 def _name(text: str) -> str:
-    name = text_of(text).strip()
+    name = text_of(text, guess=False).strip()
     if len(name) > 1 and name[0] == name[-1] == '"':
         name = name[1:-1]
-    return name.replace('"', "").strip()[:250]
+    return name.replace('"', "").strip()[:MAX_NAME_CHARACTERS]
 
 
 def addresses(raw: str | None) -> tuple[Address, ...]:
-    """The mailboxes of a field, groups dissolved."""
+    """The mailboxes of a field, groups dissolved, without those that can be read in two ways."""
+    return read_addresses(raw)[0]
+
+
+def read_addresses(raw: str | None) -> tuple[tuple[Address, ...], bool]:
+    """The mailboxes of a field, and whether one with an "@" could not be read: then nobody may be trusted by this field."""
     if not raw:
-        return ()
-    text = raw[:MAX_FIELD_CHARACTERS]
-    if not text.isascii():
-        text = text_of(text)
-    return tuple(_Reader(text).read())
+        return (), False
+    plain = _PLAIN_MAILBOX.match(raw)
+    if plain:
+        return (Address(name=(plain[1] or "").strip(), address=plain[2]),), False
+    reader = _Reader(eight_bit(raw[:MAX_FIELD_CHARACTERS]))
+    reader.read()
+    return tuple(reader.found), reader.doubtful

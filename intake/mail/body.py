@@ -13,6 +13,7 @@ from itsm.signal import Attachment
 
 MAX_TEXT_BYTES = 1024 * 1024
 MAX_HTML_BYTES = 512 * 1024
+MAX_ALL_TEXT_BYTES = 4 * 1024 * 1024
 MAX_TEXT_CHARACTERS = 512 * 1024
 MAX_GUESSES = 10  # of a charset, about a millisecond each
 HTML_TYPES = frozenset({"text/html", "text/x-amp-html"})
@@ -76,6 +77,7 @@ class _Reader:
     def __init__(self, defects: list[str]) -> None:
         self.defects = defects
         self.guesses = 0
+        self.left_bytes = MAX_ALL_TEXT_BYTES
 
     def read(self, texts: list[_Text]) -> str:
         plain = {at: self._decoded(each) for at, each in enumerate(texts) if not each.is_html}
@@ -97,10 +99,11 @@ class _Reader:
 
     def _decoded(self, each: _Text) -> str:
         octets, leaf = each.octets, each.leaf
-        limit = MAX_HTML_BYTES if each.is_html else MAX_TEXT_BYTES
+        limit = min(MAX_HTML_BYTES if each.is_html else MAX_TEXT_BYTES, self.left_bytes)
         if len(octets) > limit:
             self.defects.append(f"a text was read up to {limit} bytes only")
-            octets = octets[: octets.rfind(b"\n", limit - 1_000, limit) + 1 or limit]
+            octets = octets[: octets.rfind(b"\n", max(0, limit - 1_000), limit) + 1 or limit]
+        self.left_bytes -= len(octets)
         declared = leaf.parameters.get("charset") or (html_charset(octets) if each.is_html else None)
         text, defect = decode(octets, declared, guess=self.guesses < MAX_GUESSES)
         if defect:

@@ -5,6 +5,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from email import message_from_bytes
 from email.policy import compat32
+from itertools import islice
 
 import msgspec
 from flufl.bounce import all_failures
@@ -19,7 +20,7 @@ from itsm.signal import ReportedRecipient
 
 MAX_RECIPIENTS = 200
 MAX_SCANNED_BYTES = 65_536
-MAX_SCANNED_LINES = 2_000
+MAX_SCANNED_LINES = 1_000
 MAX_SAID_LINES = 300
 MAX_ABOUT_CHARACTERS = 8_000
 MAX_SCANNED_LINE = 500
@@ -31,7 +32,9 @@ STATUS_TYPES = frozenset({"message/delivery-status", "message/global-delivery-st
 RETURNED_TYPES = frozenset({"message/rfc822", "text/rfc822-headers", "message/global", "message/global-headers"})
 _ADDRESS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.\-]{1,64}@[A-Za-z0-9.\-]{1,255}")
 _AT_LINE_START = re.compile(r"(?:[<\"(>*\-]|\d{3}\s|\s|to:|rcpt|recipient|address){0,8}" + _ADDRESS.pattern, re.IGNORECASE)
-_RETURNED_FIELD = re.compile(r"(?:received|return-path|message-id|mime-version|delivered-to|dkim-signature|x-[a-z\-]{2,40}):", re.IGNORECASE)
+_RETURNED_FIELD = re.compile(
+    r"(?:received|return-path|message-id|mime-version|delivered-to|dkim-signature|x-[a-z\-]{2,40}):", re.IGNORECASE
+)
 _RETURNED_RULE = re.compile(
     r"(?i)[-\s>*=]*(?:(?:the )?original message|below (?:this line )?is a copy|this is a copy|returned (?:message|mail)|unsent message|included is a copy"
     r"|the following is a copy|message headers? follow|the first \d+ lines|begin(?:ning)? of|copy of (?:your|the) message|your original message)"
@@ -55,7 +58,7 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True):
 def failed_recipients(raw: bytes, leaves: Sequence[Leaf], text: str, *, x_failed: str | None, own: Sequence[str]) -> Failed:
     """Whom a report names. `own` are addresses that are not meant: its sender and whom it was sent to."""
     said = _said(text)
-    found = tuple(_by_standard(leaves))[:MAX_RECIPIENTS]
+    found = tuple(islice(_by_standard(leaves), MAX_RECIPIENTS))
     if found:
         names = [each.address for each in found]
         return Failed(recipients=tuple(_completed(each, said, names) for each in found), certain=True)
@@ -66,7 +69,11 @@ def failed_recipients(raw: bytes, leaves: Sequence[Leaf], text: str, *, x_failed
         mine = {each.lower() for each in own}
         everything = " ".join(said)
         certain = _UNDELIVERED.search(everything) is not None
-        named = _distinct(_by_line(said), mine) or _distinct(_ADDRESS.findall(everything), mine)[:1] or _distinct(_returned_to(leaves, text), mine)
+        named = (
+            _distinct(_by_line(said), mine)
+            or _distinct(_ADDRESS.findall(everything), mine)[:1]
+            or _distinct(_returned_to(leaves, text), mine)
+        )
     recipients = tuple(_completed(ReportedRecipient(address=each), said, named) for each in named)
     return Failed(recipients=recipients, certain=certain and bool(recipients))
 
@@ -113,7 +120,10 @@ def _blocks(octets: bytes) -> Iterator[dict[str, str]]:
 
 
 def _recipient(block: dict[str, str]) -> ReportedRecipient | None:
-    final, original = _typed(block.get("final-recipient")), _typed(block.get("original-recipient")) or _typed(block.get("x-actual-recipient"))
+    final, original = (
+        _typed(block.get("final-recipient")),
+        _typed(block.get("original-recipient")) or _typed(block.get("x-actual-recipient")),
+    )
     written = final if "@" in final or not original else original
     if not written:
         return None
@@ -121,7 +131,10 @@ def _recipient(block: dict[str, str]) -> ReportedRecipient | None:
         address=written[:MAX_ADDRESS_CHARACTERS],
         action=action_of(block.get("action", "")),
         status=status_in(block.get("status", "")),
-        diagnostic=clean(text_of(block.get("diagnostic-code"), guess=False))[:MAX_DIAGNOSTIC_CHARACTERS] or None,
+        diagnostic=clean(text_of(block.get("diagnostic-code", "")[: 4 * MAX_DIAGNOSTIC_CHARACTERS], guess=False))[
+            :MAX_DIAGNOSTIC_CHARACTERS
+        ]
+        or None,
     )
 
 
@@ -151,8 +164,8 @@ def _by_wording(raw: bytes) -> list[str]:
 def _said(text: str) -> list[str]:
     """The lines in which the mail system speaks, without the mail it returns."""
     out: list[str] = []
-    for line in text[:MAX_SCANNED_BYTES].split("\n"):
-        line = line[:MAX_SCANNED_LINE]
+    for whole in text[:MAX_SCANNED_BYTES].split("\n"):
+        line = whole[:MAX_SCANNED_LINE]
         if out and (_RETURNED_FIELD.match(line) or _RETURNED_RULE.match(line)):
             break
         if line.strip():
@@ -172,7 +185,9 @@ def _by_line(said: Sequence[str]) -> Iterator[str]:
 
 def _returned_to(leaves: Sequence[Leaf], text: str) -> Iterator[str]:
     """The To field of the mail that came back, in a part of its own or at the end of the text."""
-    scanned = "\n".join(decode(leaf.octets()[0][:MAX_SCANNED_BYTES], None, guess=False)[0] for leaf in leaves if leaf.content_type in RETURNED_TYPES)
+    scanned = "\n".join(
+        decode(leaf.octets()[0][:MAX_SCANNED_BYTES], None, guess=False)[0] for leaf in leaves if leaf.content_type in RETURNED_TYPES
+    )
     for line in f"{scanned}\n{text[:MAX_SCANNED_BYTES]}".split("\n"):
         if line[:3].lower() == "to:":
             yield from (each.address for each in addresses(line[3:]))
@@ -191,7 +206,7 @@ def _completed(recipient: ReportedRecipient, said: Sequence[str], names: Sequenc
         address=recipient.address,
         action=action,
         status=status,
-        diagnostic=recipient.diagnostic or (" ".join(about.split())[:MAX_DIAGNOSTIC_CHARACTERS // 2] or None),
+        diagnostic=recipient.diagnostic or (" ".join(about.split())[: MAX_DIAGNOSTIC_CHARACTERS // 2] or None),
         permanent=permanent_of(action, status, diagnostic or about),
         reason=reason_of(diagnostic, status, about),
     )

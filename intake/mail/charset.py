@@ -5,7 +5,12 @@ import codecs
 import chardet
 
 GUESS_SAMPLE_BYTES = 16_384
-BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF32_LE, "utf-32-le"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+BOMS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
 ALLOWED = frozenset(  # text encodings only: never zlib, hex, rot13 or an import of a codec by name (A29)
     {"ascii", "utf-8", "utf-7", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be", "gb18030", "hz", "big5hkscs"}
     | {"cp949", "iso2022_kr", "johab", "cp932", "euc_jp", "iso2022_jp_2", "iso2022_jp_ext", "shift_jisx0213"}
@@ -43,9 +48,9 @@ def codec_of(charset: str) -> str | None:
 
 def decode(octets: bytes, declared: str | None, *, guess: bool = True) -> tuple[str, str | None]:
     """The text, and a defect when it was not what the declared charset says. Never raises. A guess costs about a millisecond."""
-    for bom, codec in BOMS:
+    for bom, form in BOMS:
         if octets.startswith(bom):
-            return octets[len(bom) :].decode(codec, "replace"), None
+            return octets[len(bom) :].decode(form, "replace"), None
     codec = codec_of(declared) if declared else None
     if codec is not None:
         text = _strictly(octets, codec)

@@ -13,7 +13,9 @@ from itsm.signal import MailKind
 LOOP_MARK = "x-triaged-loop"
 MAX_SUBJECT_CHARACTERS = 300
 DAEMONS = frozenset({"mailer-daemon", "postmaster", "mailerdaemon", "mail-daemon", "post_master", "mailer_daemon"})
-SILENT = frozenset({"no-reply", "noreply", "do-not-reply", "donotreply", "no_reply", "do_not_reply", "no.reply", "nobody", "bounce", "bounces"})
+SILENT = frozenset(
+    {"no-reply", "noreply", "do-not-reply", "donotreply", "no_reply", "do_not_reply", "no.reply", "nobody", "bounce", "bounces"}
+)
 _MACHINE_LOCAL_PART = re.compile(
     r"daemon|post_?master|bounces?(?:\Z|[+=\-])|(?:mail|smtp)[-_. ]?(?:delivery|system|service|server|gateway)|smtp_|system[-_. ]administrator|anti-?virus|delivery"
 )
@@ -114,7 +116,9 @@ def _is_bounce(signs: Signs, *, daemon: bool, reported: bool) -> bool:
     named = _BOUNCE_SUBJECT.search(signs.subject) is not None
     if daemon:
         return reported or named or signs.automatic != "auto-generated"
-    return signs.machine and (reported or (named and (signs.null_path or signs.local_part is None or bool(signs.automatic))))
+    if signs.null_path or signs.local_part is None or signs.automatic:
+        return reported or named
+    return reported and named and signs.machine
 
 
 def _answers_by_itself(header: Header) -> bool:
@@ -144,6 +148,11 @@ def unanswerable(signs: Signs) -> str | None:
     if signs.local_part is None:
         return "no usable From address"
     local = signs.local_part
-    if local in DAEMONS or local in SILENT or local.startswith(("owner-", "bounce+", "bounces+")) or local.endswith(("-request", "-owner", "-bounces")):
+    if (
+        local in DAEMONS
+        or local in SILENT
+        or local.startswith(("owner-", "bounce+", "bounces+"))
+        or local.endswith(("-request", "-owner", "-bounces"))
+    ):
         return "its address is not a person's (RFC 3834 2)"
     return None

@@ -4,7 +4,7 @@ import hashlib
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from intake.mail.addresses import addresses
+from intake.mail.addresses import addresses, read_addresses
 from intake.mail.body import Content, content_of
 from intake.mail.bounce import Failed, failed_recipients
 from intake.mail.charset import clean
@@ -28,11 +28,16 @@ def parse_mail(raw: bytes, *, return_path: str | None = None) -> UserMessage | D
     mail = walk(raw)
     header, content = mail.header, content_of(mail.leaves)
     path = return_path if return_path is not None else header.raw("return-path")
-    sender, subject = _sender(header), text_of(header.raw("subject"))[:MAX_SUBJECT_CHARACTERS]
+    defects = [*mail.defects, *content.defects]
+    sender, subject = _sender(header, defects), text_of(header.raw("subject"))[:MAX_SUBJECT_CHARACTERS]
     to, cc = _people(header, "to"), _people(header, "cc")
     signs = signs_of(header, sender, to, subject, path)
     own = [each.address for each in (*to, *cc, *((sender,) if sender else ()))]
-    failed = failed_recipients(raw, mail.leaves, content.text, x_failed=header.raw("x-failed-recipients"), own=own) if signs.machine else Failed()
+    failed = (
+        failed_recipients(raw, mail.leaves, content.text, x_failed=header.raw("x-failed-recipients"), own=own)
+        if signs.machine
+        else Failed()
+    )
     kind = kind_of(signs, mail.leaves, content.text, reported=failed.certain)
     message = UserMessage(
         kind=kind,
@@ -53,7 +58,7 @@ def parse_mail(raw: bytes, *, return_path: str | None = None) -> UserMessage | D
         unanswerable=unanswerable(signs),
         sent_by_us=clean(header.raw(LOOP_MARK) or "")[:MAX_SUBJECT_CHARACTERS] or None,
         received_count=len(header.every("received")),
-        defects=(*mail.defects, *content.defects)[:MAX_DEFECTS],
+        defects=tuple(defects[:MAX_DEFECTS]),
         content_sha256=content.sha256,
         fallback_sha256=_fallback(header, content),
     )
@@ -66,13 +71,21 @@ def _people(header: Header, name: str) -> tuple[Address, ...]:
     return addresses(written[0] if len(written) == 1 else ", ".join(written[:MAX_FIELDS_ALIKE])) if written else ()
 
 
-def _sender(header: Header) -> Address | None:
-    """Several From addresses: the Sender field says which one acts (RFC 5322 3.6.2), else the first; none: nobody."""
-    senders = addresses(header.raw("from"))
-    if len(senders) < 2:
-        return senders[0] if senders else None
-    acting = {each.address.lower() for each in addresses(header.raw("sender"))}
-    return next((each for each in senders if each.address.lower() in acting), senders[0])
+def _sender(header: Header, defects: list[str]) -> Address | None:
+    """Who wrote it: the one From address. Of several the one that Sender names (RFC 5322 3.6.2), else the first.
+
+    A From that can be read in two ways has no sender, and neither have several From fields: nobody may be trusted by it.
+    """
+    written = header.every("from")
+    senders, doubtful = read_addresses(written[0] if written else None)
+    if doubtful or len(set(written)) > 1:
+        defects.append("From can be read in two ways")
+        return None
+    if len(senders) > 1:
+        defects.append("From has several addresses")
+        acting = {each.address.lower() for each in addresses(header.raw("sender"))}
+        return next((each for each in senders if each.address.lower() in acting), senders[0])
+    return senders[0] if senders else None
 
 
 def date_of(raw: str | None) -> datetime | None:

@@ -70,7 +70,8 @@ _OF_WORDS: tuple[tuple[str, tuple[str, ...]], ...] = (  # most telling words fir
     ("system", ("system error", "internal", "configuration", "input/output", "service unavailable", "i/o error", "mailer error", "command", "cannot create", "server")),
 )  # fmt: skip
 _BESIDE_THE_POINT = re.compile(  # addresses, and set phrases of mail systems that name no reason
-    r"[^\s<>@]{1,64}@[^\s<>@:]{1,255}|recipient address rejected: |delivery temporarily suspended: |i'm not going to try again|i've given up|gave up on it", re.IGNORECASE
+    r"[^\s<>@]{1,64}@[^\s<>@:]{1,255}|recipient address rejected: |delivery temporarily suspended: |i'm not going to try again|i've given up|gave up on it",
+    re.IGNORECASE,
 )
 _REPLY = re.compile(r"(?:^|[\s:<(#\[])[45]\d\d[ \-]")
 MAX_REPLY_CHARACTERS = 500

@@ -55,21 +55,25 @@ def new_words(text: str) -> str:
 def _unquoted(lines: list[str], stripped: list[str]) -> list[str]:
     """The lines above, between and below what is quoted."""
     out: list[str] = []
+    worded = 0  # lines of `out` that say something
+    last_quote = max((at for at, line in enumerate(stripped) if line[:1] == ">"), default=-1)
     at, size = 0, len(lines)
     while at < size:
         line = stripped[at]
-        if line.startswith(">"):
+        if line[:1] == ">":
             at = _after_quote(stripped, at)
-        elif line and (_is_separator(line) or _is_header_block(stripped, at)) and any(each.strip(_RULES) for each in out):
+            continue
+        if line and worded and (_is_separator(line) or _is_header_block(stripped, at)):
             break  # all below it is quoted
-        elif line and _ends_attribution(line) and (length := _attribution_length(stripped, at)):
+        if line and _ends_attribution(line) and (length := _attribution_length(stripped, at)):
             del out[max(0, len(out) - length + 1) :]
-            if not any(each.startswith(">") for each in stripped[at + 1 :]) and any(each.strip(_RULES) for each in out):
+            worded = max(0, worded - length + 1)
+            if worded and last_quote < at:
                 break  # the quote has no marks
-            at += 1
         else:
             out.append(lines[at])
-            at += 1
+            worded += bool(line.strip(_RULES))
+        at += 1
     return out
 
 
@@ -137,12 +141,19 @@ def _is_attribution(text: str) -> bool:
 def _without_signature(lines: list[str]) -> list[str]:
     """Up to the signature: `-- ` (RFC 3676 4.3) or what a phone adds; and without rules that stood before a quote."""
     end = len(lines)
+    worded = False
     for at, line in enumerate(lines):
         text = line.strip()
-        if text in ("--", "—", "–") or (text and text[0] in _SIGNATURE_STARTS and len(text) < MAX_SIGNATURE_CHARACTERS and _SIGNATURE.match(text)):
-            if any(each.strip() for each in lines[:at]):
-                end = at
-                break
+        if worded and text and _is_signature(text):
+            end = at
+            break
+        worded = worded or bool(text)
     while end and not lines[end - 1].strip(_RULES):
         end -= 1
     return lines[:end]
+
+
+def _is_signature(text: str) -> bool:
+    if text[0] in _SIGNATURE_STARTS:
+        return len(text) < MAX_SIGNATURE_CHARACTERS and _SIGNATURE.match(text) is not None
+    return text in ("--", "—", "–")

@@ -112,7 +112,9 @@ class ScriptedRelay:
                         self.say(connection, "ehlo")
                         continue
                     lines = ["relay", *self.extensions]
-                    connection.sendall("".join(f"250{'-' if at < len(lines) - 1 else ' '}{each}\r\n" for at, each in enumerate(lines)).encode())
+                    connection.sendall(
+                        "".join(f"250{'-' if at < len(lines) - 1 else ' '}{each}\r\n" for at, each in enumerate(lines)).encode()
+                    )
                 elif verb == "starttls":
                     self.say(connection, "starttls")
                     connection = self._tls(connection)

@@ -197,7 +197,14 @@ def test_starttls_checks_the_certificate_and_logs_in(submit, tmp_path, certifica
     password = tmp_path / "password"
     password.write_text("s3cret\n")
     result, server = submit(
-        None, "STARTTLS", "AUTH PLAIN", host="localhost", tls="starttls", ca_file=certificate_file, login="desk", password_file=str(password)
+        None,
+        "STARTTLS",
+        "AUTH PLAIN",
+        host="localhost",
+        tls="starttls",
+        ca_file=certificate_file,
+        login="desk",
+        password_file=str(password),
     )
     assert isinstance(result, Delivered)
     verbs = [each.split(" ")[0].lower() for each in server.commands]

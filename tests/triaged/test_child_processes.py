@@ -17,7 +17,7 @@ from itsm.errors import Transient
 from triaged.child import Request, answer
 from triaged.children import ChildPool
 
-FUNCTIONS = '''
+FUNCTIONS = """
 import os, signal, time
 
 def upper(item):
@@ -34,7 +34,7 @@ def upper(item):
     if item == b"pid":
         return str(os.getpid()).encode()
     return item.upper()
-'''
+"""
 
 
 @pytest.fixture
@@ -45,7 +45,9 @@ def functions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[
 
 
 @asynccontextmanager
-async def pool_of(functions: dict[str, str], size: int = 1, *, deadline_seconds: float = 30.0, max_answer_bytes: int = 1_000_000) -> AsyncIterator[ChildPool]:
+async def pool_of(
+    functions: dict[str, str], size: int = 1, *, deadline_seconds: float = 30.0, max_answer_bytes: int = 1_000_000
+) -> AsyncIterator[ChildPool]:
     pool = ChildPool(size, deadline_seconds=deadline_seconds, max_answer_bytes=max_answer_bytes, functions=functions)
     try:
         yield pool

@@ -55,5 +55,3 @@ def in_force(value: msgspec.Struct, path: str = "", *, many: bool = False) -> li
         elif given is not None:
             later += in_force(given, name)
     return [*lines, *later]
-
-

@@ -32,7 +32,9 @@ def _sentence(found: SchemaStatus) -> str:
         return f"There is no database yet; the first start makes one with schema {found.head}."
     if not found.pending:
         return f"The database has schema {found.current}, the newest this triaged knows."
-    return f"The database has schema {found.current}, this triaged needs {found.head}: run `triaged db upgrade` ({', '.join(found.pending)})."
+    return (
+        f"The database has schema {found.current}, this triaged needs {found.head}: run `triaged db upgrade` ({', '.join(found.pending)})."
+    )
 
 
 @command.command("upgrade")

@@ -54,7 +54,9 @@ def _heading(row: InboxRow) -> str:
     outcomes = Counter("pending" if code == PENDING_CODE else OUTCOME_OF_CODE[code].value for code in row.outcomes)
     counts = ", ".join(f"{count} {name}" for name, count in sorted(outcomes.items()))
     reason = f"; {row.reason}" if row.reason else ""
-    came = f"{envelope.format} by {envelope.channel.value} to {envelope.source}, {instant(envelope.received_at)}, {envelope.size_bytes} bytes"
+    came = (
+        f"{envelope.format} by {envelope.channel.value} to {envelope.source}, {instant(envelope.received_at)}, {envelope.size_bytes} bytes"
+    )
     return f"{inbox_text(envelope.id)}  {row.state}: {counts or 'no part yet'}{reason}\n  {came}"
 
 

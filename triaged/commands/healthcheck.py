@@ -18,7 +18,9 @@ EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S10
 @click.command("healthcheck", short_help="Ask a running daemon whether it is ready.")
 @config_option
 @json_option
-@click.option("--timeout", "timeout_seconds", type=click.FloatRange(0.1, 60), default=5.0, show_default=True, help="Wait so long, in seconds.")
+@click.option(
+    "--timeout", "timeout_seconds", type=click.FloatRange(0.1, 60), default=5.0, show_default=True, help="Wait so long, in seconds."
+)
 def command(timeout_seconds: float, as_json: bool) -> int:
     """Ask /readyz. Exit code 0 when the daemon is ready, 1 when it says why not, 4 when it does not answer."""
     host, port = address_of(loaded().configuration)

@@ -19,7 +19,9 @@ MAX_FILE_BYTES = 64 * 1024 * 1024
 @click.command("parse", short_help="Show what triaged reads in mail or alert files.")
 @config_option
 @json_option
-@click.option("--as", "format_", metavar="FORMAT", default=MAIL_FORMAT, show_default=True, type=click.Choice(FORMATS), help="The format of the files.")
+@click.option(
+    "--as", "format_", metavar="FORMAT", default=MAIL_FORMAT, show_default=True, type=click.Choice(FORMATS), help="The format of the files."
+)
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 def command(files: tuple[str, ...], format_: str, as_json: bool) -> int:
     """Parse files ("-" is stdin) and print one object a file, in the order given. Exit code 1 when one cannot be read."""

@@ -79,7 +79,17 @@ def _outbox_table(rows: list[OutboxRow]) -> str:
 def _outbox_cells(row: OutboxRow) -> tuple[object, ...]:
     told = row.notification
     word = told.suppressed_because or row.last_error or row.relay_reply
-    return (told.id, told.state.value, told.created_at, told.due_at, told.event.value, told.ticket_number, told.recipient, told.attempts, word)
+    return (
+        told.id,
+        told.state.value,
+        told.created_at,
+        told.due_at,
+        told.event.value,
+        told.ticket_number,
+        told.recipient,
+        told.attempts,
+        word,
+    )
 
 
 def inbox_object(row: InboxRow) -> dict[str, Any]:
@@ -123,7 +133,13 @@ def show(queue: str, id_: str, raw: bool, as_json: bool) -> int:
     elif as_json:
         data_json(found)
     else:
-        data("\n".join(f"{name:20} {instant(value) if name.endswith('_at') else value}" for name, value in found.items() if value not in (None, "", ())))
+        data(
+            "\n".join(
+                f"{name:20} {instant(value) if name.endswith('_at') else value}"
+                for name, value in found.items()
+                if value not in (None, "", ())
+            )
+        )
     return 0
 
 
@@ -225,7 +241,9 @@ def _told(done: bool, sentence: str, id_: str) -> int:
 @command.command("edit")
 @config_option
 @of_option(QUARANTINE)
-@click.option("--with", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="File with the new bytes; else your editor opens.")
+@click.option(
+    "--with", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="File with the new bytes; else your editor opens."
+)
 @click.argument("id_", metavar="ID")
 def edit(queue: str, file: Path | None, id_: str) -> int:
     """Mend a quarantined envelope: the new bytes are a new envelope that names the old one, and the old one is dropped."""

@@ -96,7 +96,11 @@ def _show(row: InboxRow, handled: Sequence[Handled], as_json: bool) -> None:
 
 def _opened(handled: Handled) -> str:
     effects = handled.decision.effects if handled.decision else ()
-    return "".join(f", opens {each.ticket.type.value} P{each.ticket.priority} for {each.ticket.team or 'no team'}" for each in effects if isinstance(each, OpenTicket))
+    return "".join(
+        f", opens {each.ticket.type.value} P{each.ticket.priority} for {each.ticket.team or 'no team'}"
+        for each in effects
+        if isinstance(each, OpenTicket)
+    )
 
 
 def _object(row: InboxRow, handled: Handled) -> dict[str, Any]:

@@ -33,7 +33,9 @@ def command() -> None:
 @command.command("list")
 @config_option
 @json_option
-@click.option("--state", type=click.Choice([OPEN, *(each.value for each in State)]), help="Only these; open is new, in progress and pending.")
+@click.option(
+    "--state", type=click.Choice([OPEN, *(each.value for each in State)]), help="Only these; open is new, in progress and pending."
+)
 @click.option("--type", "type_", type=click.Choice([each.value for each in TicketType]), help="Only this type.")
 @click.option("--requester", metavar="ADDRESS", help="Only tickets of this person.")
 @click.option("--limit", type=click.IntRange(1, tickets.MAX_LISTED), default=50, show_default=True, help="At most this many.")
@@ -98,7 +100,9 @@ def show(number: str, as_json: bool) -> int:
             as_object(ticket)
             | {
                 "entries": words,
-                "history": [{"seq": each.seq, "at": each.at, "kind": each.kind, "actor": each.actor, "content": _text(each)} for each in acts],
+                "history": [
+                    {"seq": each.seq, "at": each.at, "kind": each.kind, "actor": each.actor, "content": _text(each)} for each in acts
+                ],
                 "notifications": sent,
                 "links": [{"kind": kind, "number": other} for kind, other in links],
             }
@@ -148,7 +152,10 @@ def _text(entry: HistoryEntry) -> str:
 
 
 def _notices(sent: list[OutboxRow]) -> str:
-    rows = [(each.notification.created_at, each.notification.event.value, each.notification.recipient, each.notification.state.value) for each in sent]
+    rows = [
+        (each.notification.created_at, each.notification.event.value, each.notification.recipient, each.notification.state.value)
+        for each in sent
+    ]
     return table(("made", "mail", "to", "state"), rows)
 
 
@@ -156,7 +163,13 @@ def _notices(sent: list[OutboxRow]) -> str:
 @config_option
 @json_option
 @click.option("--text", default="", help="The public words of reply and resolve, or the note.")
-@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="An argument of the verb: team, assignee, reason, code, impact, urgency, ...")
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="An argument of the verb: team, assignee, reason, code, impact, urgency, ...",
+)
 @click.option("--version", "expected_version", type=int, help="Refuse when the ticket is not at this version.")
 @click.argument("number")
 @click.argument("verb", type=click.Choice([each.value for each in Verb]))

@@ -24,7 +24,9 @@ def command() -> None:
 @config_option
 @json_option
 @click.option("--scope", "scopes", multiple=True, required=True, type=click.Choice(SCOPES), help="What it may do; give it several times.")
-@click.option("--as", "acts_as", default=OPERATOR, show_default=True, metavar="WHO", help="Whom it acts as: operator, agent:KEY or source:NAME.")
+@click.option(
+    "--as", "acts_as", default=OPERATOR, show_default=True, metavar="WHO", help="Whom it acts as: operator, agent:KEY or source:NAME."
+)
 @click.option("--days", type=click.IntRange(1), help="It expires after this many days; else never.")
 @click.argument("name")
 def create(name: str, scopes: tuple[str, ...], acts_as: str, days: int | None, as_json: bool) -> int:

@@ -37,7 +37,11 @@ def command(as_json: bool) -> int:
         data(laws(balance))
         for sentence in found:
             data(f"FAIL  {sentence}")
-        talk("All is well." if not found else f"{len(found)}{' and more' if cut else ''} findings; keep a copy of the data directory before you change anything.")
+        talk(
+            "All is well."
+            if not found
+            else f"{len(found)}{' and more' if cut else ''} findings; keep a copy of the data directory before you change anything."
+        )
     return 1 if found else 0
 
 
@@ -55,4 +59,3 @@ def laws(balance: Balance) -> str:
 
 def _mark(holds: bool) -> str:
     return "ok  " if holds else "FAIL"
-

@@ -1,0 +1,1 @@
+"""The demonstration: a daemon of its own, sample mails and alerts, and what became of them."""
