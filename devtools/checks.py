@@ -15,6 +15,7 @@ from devtools import lock
 MAX_FILE_LINES, MAX_FUNCTION_LINES = 500, 60
 SCORE_FILE = "tests/corpora-score.toml"
 Findings = list[str]
+Score = dict[str, dict[str, int]]  # checks passed, by source and column
 
 
 def run(root: Path, python: str, rest: list[str]) -> int:
@@ -120,21 +121,28 @@ def corpora(root: Path, python: str, *, write: bool) -> Findings:
         return ["score.py gave no result", *done.stderr.splitlines()[-5:]]
     measured = table(json.loads(report.read_text())["table"])
     report.unlink()
-    if write:
-        (root / SCORE_FILE).write_text(as_toml(measured))
-        return []
-    return lower(measured, tomllib.loads((root / SCORE_FILE).read_text()))
+    return compare(root / SCORE_FILE, measured, write=write)
 
 
-def table(raw: dict[str, dict[str, object]]) -> dict[str, dict[str, int]]:
+def compare(base_line: Path, measured: Score, *, write: bool) -> Findings:
+    """What fell below the base line; `write` makes the measured score the new one where nothing fell."""
+    if not base_line.is_file() and not write:
+        return [f"there is no {SCORE_FILE}: write it by `python3 dev check --raise-score`"]
+    fallen = lower(measured, tomllib.loads(base_line.read_text())) if base_line.is_file() else []
+    if write and not fallen:
+        base_line.write_text(as_toml(measured))
+    return fallen
+
+
+def table(raw: dict[str, dict[str, object]]) -> Score:
     """How many checks passed, by source and column."""
-    shown: dict[str, dict[str, int]] = {}
+    shown: Score = {}
     for source, row in raw.items():
         shown[source] = {column: value[1] for column, value in row.items() if isinstance(value, list)}
     return shown
 
 
-def lower(measured: dict[str, dict[str, int]], base: dict[str, dict[str, int]]) -> Findings:
+def lower(measured: Score, base: Score) -> Findings:
     """Where fewer checks pass than the base line has."""
     return [
         f"{source} {column}: {measured.get(source, {}).get(column, 0)} pass, the base line is {count}"
@@ -144,7 +152,7 @@ def lower(measured: dict[str, dict[str, int]], base: dict[str, dict[str, int]]) 
     ]
 
 
-def as_toml(measured: dict[str, dict[str, int]]) -> str:
+def as_toml(measured: Score) -> str:
     """The base line as a file."""
     lines = ["# Checks passed on the corpora; may only rise. Written by `python3 dev check --raise-score`."]
     for source, row in sorted(measured.items()):

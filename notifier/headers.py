@@ -63,13 +63,6 @@ class _Literal:
         """Read nothing into the value."""
         kwds["parse_tree"], kwds["decoded"] = None, value
 
-    def fold(self, *, policy: "EmailPolicy[EmailMessage]") -> str:
-        """The whole field with its line end."""
-        return f"{self.name}: {self._folded(policy)}{policy.linesep}"
-
-    def _folded(self, policy: "EmailPolicy[EmailMessage]") -> str:
-        raise NotImplementedError
-
     def _encoded(self, text: str, policy: "EmailPolicy[EmailMessage]") -> str:
         """Text in encoded words (RFC 2047), also where it only looks like one."""
         return Header(text, "utf-8", maxlinelen=LINE_CHARACTERS, header_name=self.name).encode(linesep=policy.linesep)
@@ -78,15 +71,19 @@ class _Literal:
 class MessageIds(_Literal):
     """Message identifiers, folded between them and nowhere else (RFC 5322 2.2.3)."""
 
-    def _folded(self, policy: "EmailPolicy[EmailMessage]") -> str:
-        return f"{policy.linesep} ".join(str(self).split(" "))
+    def fold(self, *, policy: "EmailPolicy[EmailMessage]") -> str:
+        """The whole field with its line end."""
+        return f"{self.name}: " + f"{policy.linesep} ".join(str(self).split(" ")) + policy.linesep
 
 
 class Text(_Literal):
     """A line of text (RFC 5322 3.6.5)."""
 
-    def _folded(self, policy: "EmailPolicy[EmailMessage]") -> str:
-        text = str(self)
+    def fold(self, *, policy: "EmailPolicy[EmailMessage]") -> str:
+        """The whole field with its line end."""
+        return f"{self.name}: {self._value(str(self), policy)}{policy.linesep}"
+
+    def _value(self, text: str, policy: "EmailPolicy[EmailMessage]") -> str:
         if text.isascii() and "=?" not in text:
             return Header(text, "us-ascii", maxlinelen=LINE_CHARACTERS, header_name=self.name).encode(linesep=policy.linesep)
         return text if policy.utf8 and "=?" not in text else self._encoded(text, policy)
@@ -95,8 +92,12 @@ class Text(_Literal):
 class Mailbox(_Literal):
     """One mailbox (RFC 5322 3.4): a display name, which may be missing, and an address in angle brackets."""
 
-    def _folded(self, policy: "EmailPolicy[EmailMessage]") -> str:
-        name, _, address = str(self).rpartition("<")
+    def fold(self, *, policy: "EmailPolicy[EmailMessage]") -> str:
+        """The whole field with its line end."""
+        return f"{self.name}: {self._value(str(self), policy)}{policy.linesep}"
+
+    def _value(self, text: str, policy: "EmailPolicy[EmailMessage]") -> str:
+        name, _, address = text.rpartition("<")
         name, address = name.strip(), f"<{address}"
         if not name:
             return address

@@ -79,7 +79,7 @@ def test_the_solved_mail_says_how_to_come_back(event, reopen_days, words):
 
 @pytest.mark.parametrize("event", Event)
 def test_both_parts_say_the_same(event):
-    words, text, page = parts(event, full(event))
+    _, text, page = parts(event, full(event))
     shown = html.unescape(re.sub(r"<[^>]*>", " ", page.partition("<body")[2].partition(">")[2]))
     for word in re.sub(r"(?m)^> ?|^-- $", "", text).split():
         assert word.rstrip(":") in shown.replace("\n", " "), word

@@ -1,0 +1,137 @@
+"""The JSON API over a real ASGI application and a real store: reading, acting, and what it refuses."""
+
+import pytest
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
+
+from store import credentials
+from webportal.api import Api
+from webportal.settings import WebportalSettings
+
+
+@pytest.fixture
+def api(desk, mail):
+    desk.put(mail())
+    desk.put(mail("m2", "please install Word", "thanks", sender="Bo <bo@x.example>"), sender="bo@x.example")
+    desk.post(b'{"version":"4","alerts":[{"status":"firing","labels":{"alertname":"Disk"},"startsAt":"2026-03-23T10:00:00Z"}]}')
+    desk.triage()
+    outgoing = []
+    app = Starlette(routes=Api(desk.store, lambda: desk.casework, WebportalSettings(page_limit=2), lambda: outgoing.append(1)).routes())
+
+    def token(*scopes, acts_as="agent:ben"):
+        return desk.store.write(lambda tx: credentials.create_token(tx, "-".join(scopes) + acts_as, scopes=scopes, acts_as=acts_as)).result()
+
+    with TestClient(app) as client:
+        client.token, client.outgoing, client.desk = token, outgoing, desk
+        client.headers["authorization"] = f"Bearer {token('admin')}"
+        yield client
+
+
+def test_without_a_token_nothing_is_shown(api):
+    for given in ("", "Basic x", "Bearer ", "Bearer trd_wrong"):
+        answer = api.get("/api/v1/tickets", headers={"authorization": given})
+        assert answer.status_code == 401
+        assert answer.headers["www-authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize(
+    ("path", "scope"),
+    [("/api/v1/tickets", "tickets:read"), ("/api/v1/tickets/INC-1001", "tickets:read"), ("/api/v1/inbox", "queue:read"),
+     ("/api/v1/alerts", "alerts:read"), ("/api/v1/outbox", "queue:read")],
+)  # fmt: skip
+def test_each_path_needs_its_scope(api, path, scope):
+    allowed, other = api.token(scope), api.token("messages:write")
+    assert api.get(path, headers={"authorization": f"Bearer {allowed}"}).status_code == 200
+    refused = api.get(path, headers={"authorization": f"Bearer {other}"})
+    assert refused.status_code == 403
+    assert scope in refused.json()["detail"]
+
+
+def test_a_revoked_token_ends(api):
+    secret = api.token("tickets:read", acts_as="operator")
+    api.desk.store.write(lambda tx: credentials.revoke_token(tx, "tickets:readoperator")).result()
+    assert api.get("/api/v1/tickets", headers={"authorization": f"Bearer {secret}"}).status_code == 401
+
+
+def test_tickets_are_listed_in_pages_newest_first(api):
+    first = api.get("/api/v1/tickets").json()
+    assert [each["number"] for each in first["items"]] == ["INC-1003", "REQ-1002"]
+    second = api.get("/api/v1/tickets", params={"cursor": first["cursor"]}).json()
+    assert [each["number"] for each in second["items"]] == ["INC-1001"]
+    assert second["cursor"] is None
+
+
+def test_tickets_are_found_by_state_type_and_requester(api):
+    assert len(api.get("/api/v1/tickets", params={"status": "open", "limit": 10}).json()["items"]) == 3
+    assert len(api.get("/api/v1/tickets", params={"type": "service_request"}).json()["items"]) == 1
+    assert len(api.get("/api/v1/tickets", params={"requester": "bo@x.example"}).json()["items"]) == 1
+    assert api.get("/api/v1/tickets", params={"status": "closed"}).json()["items"] == []
+
+
+@pytest.mark.parametrize(("name", "value"), [("status", "x"), ("type", "x"), ("cursor", "x"), ("limit", "-1"), ("limit", "0"), ("cursor", "9" * 20)])
+def test_a_wrong_parameter_is_told(api, name, value):
+    answer = api.get("/api/v1/tickets", params={name: value})
+    assert answer.status_code == 400
+    assert name in answer.json()["detail"]
+
+
+def test_a_ticket_shows_all_that_is_known_of_it(api):
+    shown = api.get("/api/v1/tickets/1001").json()
+    assert shown["number"] == "INC-1001"
+    assert shown["entries"][0]["text"].strip() == "It is broken."
+    assert [each["kind"] for each in shown["history"]] == ["open", "entry"]
+    assert shown["decisions"][0]["reasons"]["code"] == "opened"
+    assert {each["event"] for each in shown["notifications"]} == {"team_new", "acknowledged"}
+    assert shown["links"] == []
+
+
+def test_what_is_not_there_is_404_and_says_how_it_should_look(api):
+    assert "INC-1042" in api.get("/api/v1/tickets/xyz").json()["detail"]
+    assert api.get("/api/v1/tickets/999").status_code == 404
+    assert "in-1" in api.get("/api/v1/inbox/999").json()["detail"]
+    assert api.get("/api/v1/inbox/in-999").status_code == 404
+
+
+def test_an_envelope_is_found_by_its_id_and_its_message_id(api):
+    (found,) = api.get("/api/v1/inbox", params={"message_id": "<m1@corp.example>"}).json()["items"]
+    shown = api.get(f"/api/v1/inbox/{found['inbox_id']}").json()
+    assert (shown["state"], shown["outcomes"], shown["parts"][0]["outcome"]) == ("done", ["created"], "created")
+    assert api.get("/api/v1/inbox").json()["items"] == []
+
+
+def test_alerts_and_outbox_are_listed(api):
+    (alert,) = api.get("/api/v1/alerts").json()["items"]
+    assert alert["instances"][0]["started_at"] == "2026-03-23T10:00:00Z"
+    assert api.get("/api/v1/alerts", params={"source": "other"}).json()["items"] == []
+    assert len(api.get("/api/v1/outbox", params={"state": "queued", "limit": 50}).json()["items"]) > 0
+
+
+def test_an_act_is_done_and_its_version_guards_it(api):
+    done = api.post("/api/v1/tickets/INC-1001/acts", json={"verb": "resolve", "text": "Cleared.", "expected_version": 1})
+    assert (done.status_code, done.json()["state"], done.json()["version"]) == (200, "resolved", 2)
+    assert api.outgoing == [1]
+    assert api.post("/api/v1/tickets/INC-1001/acts", json={"verb": "reopen", "expected_version": 1}).status_code == 409
+
+
+def test_a_refused_act_names_the_legal_ones(api):
+    refused = api.post("/api/v1/tickets/INC-1001/acts", json={"verb": "reopen"})
+    assert refused.status_code == 422
+    assert "resolve" in refused.json()["legal_acts"]
+
+
+@pytest.mark.parametrize("body", [b"{", b'{"verb":"dance"}', b'{"verb":"note","x":1}', b"[]"])
+def test_a_body_that_is_no_act_is_told(api, body):
+    answer = api.post("/api/v1/tickets/INC-1001/acts", content=body)
+    assert answer.status_code == 422
+    assert "verbs:" in answer.json()["detail"]
+
+
+def test_a_body_too_large_is_413(api):
+    assert api.post("/api/v1/tickets/INC-1001/acts", content=b"x" * 300_000).status_code == 413
+
+
+def test_a_token_of_a_source_may_not_act_as_the_desk(api):
+    secret = api.token("acts:write", acts_as="source:am")
+    answer = api.post("/api/v1/tickets/INC-1001/acts", json={"verb": "start"}, headers={"authorization": f"Bearer {secret}"})
+    assert answer.status_code == 422
+    assert "may not" in answer.json()["detail"]
