@@ -13,8 +13,11 @@ def run(root: Path, rest: list[str]) -> int:
         print("dev new adapter NAME: lower-case letters, digits and _", file=sys.stderr)
         return 2
     name = rest[1]
-    files = {root / "intake" / "adapters" / f"{name}.py": MODULE, root / "tests" / "intake" / "adapters" / f"test_{name}.py": TEST}
-    files[root / "docs" / "reference" / "adapters" / f"{name}.md"] = PAGE
+    files = {
+        root / "intake" / "adapters" / f"{name}.py": MODULE,
+        root / "tests" / "intake" / "adapters" / f"test_{name}_adapter.py": TEST,
+        root / "docs" / "reference" / "adapters" / f"{name}.md": PAGE,
+    }
     there = [path for path in files if path.exists()]
     if there:
         print(f"dev new adapter: {there[0].relative_to(root)} exists already", file=sys.stderr)
@@ -24,7 +27,8 @@ def run(root: Path, rest: list[str]) -> int:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text.replace("NAME", name))
         print(path.relative_to(root))
-    print(f"Next: a real payload in tests/fixtures/alerts/{name}/, the mapping table, then its line in intake/parse.py and pyproject.toml.")
+    print(f"Next: a real payload in tests/fixtures/alerts/{name}/, the mapping table, then its line in intake/parse.py, intake/context.py")
+    print("(ALERT_FORMATS) and docs/README.md.")
     return 0
 
 
@@ -100,7 +104,9 @@ def test_a_real_payload_gives_events(payload):
 '''
 PAGE = """# NAME
 
-What the sender posts, which version, and how to point it at triaged:
+What the sender posts, in which version, and how to point it at triaged.
+
+It is told 202 after the bytes are stored, and 503 while they cannot be: say whether it sends again.
 
 | its field | ours |
 |---|---|

@@ -43,9 +43,9 @@ def ensure(root: Path, groups: tuple[str, ...]) -> bool:
     done = stamp.read_text().split() if stamp.is_file() else []
     if wanted in done and python(root).exists():
         return True
-    if not python(root).exists():
+    if not python(root).exists() or was_moved(root):
         print("dev: making .venv", file=sys.stderr, flush=True)
-        venv.create(folder, with_pip=False, symlinks=os.name != "nt")
+        venv.create(folder, with_pip=False, symlinks=os.name != "nt", clear=True)
     print(f"dev: installing {', '.join(str(file.relative_to(root)) for file in files)}", file=sys.stderr, flush=True)
     install = [*_pip(root), "install", "-qq", "--disable-pip-version-check", "--no-deps", "--only-binary", ":all:", "--require-hashes"]
     for file in files:
@@ -56,6 +56,12 @@ def ensure(root: Path, groups: tuple[str, ...]) -> bool:
     _link(root)
     stamp.write_text("\n".join([*(each for each in done if each), wanted]) + "\n")
     return True
+
+
+def was_moved(root: Path) -> bool:
+    """Whether the environment was made at another place: its commands would start an interpreter that is not there."""
+    command = python(root).parent / "triaged"
+    return command.is_file() and not command.read_text().startswith(f"#!{root / '.venv'}{os.sep}")
 
 
 def _pip(root: Path) -> list[str]:

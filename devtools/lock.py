@@ -70,16 +70,8 @@ def _pin(item: dict[str, object]) -> str:
     return f"{item['metadata']['name']}=={item['metadata']['version']}".lower().replace("_", "-")  # type: ignore[index]  # pip's report
 
 
-def _resolve(requirements: list[str]) -> list[str]:
-    found = _report(["--only-binary", ":all:", *requirements])
-    if not found:
-        raise SystemExit("dev lock: pip found no resolution; run `python3 -m pip install --dry-run` by hand to see why")
-    return sorted(_pin(item) for item in found)
-
-
-def _hashes(pins: list[str]) -> dict[str, set[str]]:
-    """The hashes of pinned distributions: pip is asked once a Python and platform, and again singly for what one lacks."""
-    found: dict[str, set[str]] = {pin: set() for pin in pins}
+def _targets() -> list[list[str]]:
+    """Pip's options for every Python and platform we name, the one that runs us first."""
     targets: list[list[str]] = [[]]
     for version in PYTHONS:
         for platform in PLATFORMS:
@@ -89,10 +81,26 @@ def _hashes(pins: list[str]) -> dict[str, set[str]]:
                 platform.replace("manylinux_2_28", "manylinux2014"),
                 platform.replace("14_0", "11_0"),
             }
-            targets.append(
-                ["--target", "unused", "--python-version", version, *(word for name in sorted(names) for word in ("--platform", name))]
-            )
-    for target in targets:
+            options = [word for name in sorted(names) for word in ("--platform", name)]
+            targets.append(["--target", "unused", "--python-version", version, *options])
+    return targets
+
+
+def _resolve(requirements: list[str]) -> list[str]:
+    """All that is needed anywhere, each at the one version that serves everywhere; ends the program where there is none."""
+    pins: set[str] = set()
+    for target in _targets():
+        found = _report(["--only-binary", ":all:", *target, *requirements, *sorted(pins)])
+        if not found:
+            raise SystemExit(f"dev lock: pip finds no wheels for {' '.join(target[2:4]) or 'this Python'} {' '.join(target[4:])}")
+        pins |= {_pin(item) for item in found}
+    return sorted(pins)
+
+
+def _hashes(pins: list[str]) -> dict[str, set[str]]:
+    """The hashes of pinned distributions: pip is asked once a Python and platform, and again singly for what one lacks."""
+    found: dict[str, set[str]] = {pin: set() for pin in pins}
+    for target in _targets():
         options = ["--no-deps", "--only-binary", ":all:", *target]
         items = _report([*options, *pins]) or [item for pin in pins for item in _report([*options, pin])]
         for item in items:

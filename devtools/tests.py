@@ -19,8 +19,12 @@ def run(root: Path, python: str, rest: list[str]) -> int:
     """Run pytest on two workers; says what this machine cannot run."""
     measure = "--cov" in rest
     chosen = [each for each in rest if each != "--cov"]
-    for line in missing(root):
+    programs = [name for name in PROGRAMS if not found(name)]
+    for line in missing(root, programs):
         print(f"dev: {line}")
+    if programs and os.environ.get("TRIAGED_STRICT") == "1":
+        print("dev: FAILED: TRIAGED_STRICT=1 asks for every program")
+        return 1
     parallel = [] if any(each.startswith("-n") for each in chosen) else ["-n", "2", "--dist", "loadfile"]
     command = [python, "-m", *(["coverage", "run", "-m"] if measure else []), "pytest", *parallel, "-q", *chosen]
     environment = dict(os.environ)
@@ -31,9 +35,9 @@ def run(root: Path, python: str, rest: list[str]) -> int:
         return coverage(root, python, environment, folder) or code if measure else code
 
 
-def missing(root: Path) -> list[str]:
+def missing(root: Path, programs: list[str]) -> list[str]:
     """What tests of this run will not be collected, a line each."""
-    lines = [f"{name} is not on this machine: its interop tests are not run" for name in PROGRAMS if not found(name)]
+    lines = [f"{name} is not on this machine: its tests are not run" for name in programs]
     corpora = Path(os.environ.get("TRIAGED_CORPORA", root.parent / "shared" / "corpora"))
     if not (corpora / "cases.jsonl").is_file():
         lines.append("no corpora (set TRIAGED_CORPORA): their tests are not run")

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import TypeVar, assert_never
+from typing import TypeVar
 
 import structlog
 from prometheus_client import Counter
@@ -12,7 +12,7 @@ from itsm.errors import Transient
 from itsm.notification import NULL_REVERSE_PATH
 from notifier.schedule import next_attempt
 from notifier.settings import NotifierSettings
-from notifier.submit import Deferred, Delivered, Rejected, Submission
+from notifier.submit import Deferred, Rejected, Submission
 from store import outbox
 from store.outbox import ClaimedNotification
 from store.store import Store
@@ -77,17 +77,12 @@ class Recorder:
         """Record how an attempt ended."""
         told = claimed.notification
         log.info("submitted", outbox_id=told.id, ticket_id=told.ticket_id, template=told.event.value, result=type(result).__name__.lower())
-        match result:
-            case Delivered():
-                sent = await self._write(lambda tx: outbox.record_sent(tx, told.id, claimed.fence, result.reply))
-                if self._ours(claimed, sent):
-                    SENT.labels(told.event.value).inc()
-            case Rejected():
-                await self.dead(claimed, result.error)
-            case Deferred():
-                await self._deferred(claimed, result)
-            case _:
-                assert_never(result)
+        if isinstance(result, Deferred):
+            await self._deferred(claimed, result)
+        elif isinstance(result, Rejected):
+            await self.dead(claimed, result.error)
+        elif self._ours(claimed, await self._write(lambda tx: outbox.record_sent(tx, told.id, claimed.fence, result.reply))):
+            SENT.labels(told.event.value).inc()
 
     async def dead(self, claimed: ClaimedNotification, error: str) -> None:
         """Give up; the row stays where people see it."""

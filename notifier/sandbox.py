@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from jinja2 import Environment as AnyEnvironment
-from jinja2 import FileSystemLoader, StrictUndefined, TemplateError, TemplateNotFound, nodes
+from jinja2 import FileSystemLoader, StrictUndefined, TemplateError, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from itsm.errors import MalformedInput
@@ -132,8 +132,6 @@ def render_text(directory: str, event: Event, facts: dict[str, str]) -> str:
             if size > MAX_OUTPUT_CHARACTERS:
                 raise NotATemplate(f"{event.value}.txt writes more than {MAX_OUTPUT_CHARACTERS} characters")
             pieces.append(piece)
-    except TemplateNotFound as error:
-        raise NotATemplate(f"there is no {event.value}.txt in {directory}") from error
     except (TemplateError, TypeError, SyntaxError, RecursionError, MemoryError) as error:
         raise NotATemplate(f"{event.value}.txt: {error}") from error
     return "".join(pieces)

@@ -94,7 +94,7 @@ class Notifier:
     async def once(self) -> bool:
         """Claim and send one batch and wait for its end; False when nothing was due."""
         started = await self._start_some()
-        await self._finish(self._sending)
+        await asyncio.gather(*self._sending)
         return started
 
     async def _start_some(self) -> bool:
@@ -216,7 +216,6 @@ class Notifier:
 
     async def _until_reachable(self) -> None:
         """Nothing is claimed while the relay is away: one probe for all, at growing distances, up to a minute (F52)."""
-        await self._finish(self._sending)
         RELAY_UP.set(0)
         log.warning("relay unreachable", error=self._unreachable)
         retrying = AsyncRetrying(
@@ -229,7 +228,13 @@ class Notifier:
         await retrying(self._probe)
 
     async def _probe(self) -> None:
-        self._unreachable = await asyncio.to_thread(self._submitters[0].ready)
+        if self._free.empty():
+            raise Transient("every connection still waits for an answer")
+        submitter = self._free.get_nowait()
+        try:
+            self._unreachable = await asyncio.to_thread(submitter.ready)
+        finally:
+            self._free.put_nowait(submitter)
         if self._unreachable is not None:
             raise Transient(self._unreachable)
         RELAY_UP.set(1)
@@ -242,17 +247,13 @@ class Notifier:
         except TimeoutError:
             return
 
-    async def _finish(self, tasks: set["asyncio.Task[None]"]) -> None:
-        """Wait for these; a bug in one of them ends the worker loudly."""
-        await asyncio.gather(*tasks)
-
     async def _drain(self) -> None:
         """Give what is being sent a few seconds, then cut the connections; what was not begun is given back."""
         if self._sending:
             await asyncio.wait(set(self._sending), timeout=self._settings.drain_seconds)
         for each in self._submitters:
             each.abort()
-        await self._finish(self._sending)
+        await asyncio.gather(*self._sending)  # a bug in one of them ends the worker loudly
         for each in self._submitters:
             await asyncio.to_thread(each.close)
 

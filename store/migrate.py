@@ -8,7 +8,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine
 
-from store import version
+from store import statistics, version
 from store.engine import open_engine
 from store.lock import DataLock
 from store.settings import StoreSettings
@@ -85,6 +85,7 @@ def upgrade_engine(engine: Engine) -> SchemaStatus:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+        statistics.state(connection)
         step("migrate.before_commit")
         connection.exec_driver_sql("COMMIT")
     step("migrate.after_commit")

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
-from sqlalchemy import Row, Update, and_, exists, func, insert, or_, select, update
+from sqlalchemy import Row, Update, and_, bindparam, exists, func, insert, or_, select, update
 
 from itsm.notification import DeliveryState, Event, Notification
 from store.chunking import in_lists
@@ -19,6 +19,10 @@ ORDER_WINDOW = timedelta(
     minutes=15
 )  # an earlier mail that is due later than this does not hold up the next
 MAX_THREAD_ROWS = 1_000  # of the tickets of one run, newest first
+
+
+# Literals in the words and order of the index of unsettled rows: only so the planner sees it.
+_UNSETTLED = bindparam("unsettled", (DeliveryState.QUEUED.value, DeliveryState.SENDING.value), expanding=True, literal_execute=True)
 
 
 class ClaimedNotification(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,9 +100,7 @@ def claim(tx: Tx, *, process_id: int, limit: int) -> list[ClaimedNotification]:
             earlier.c.ticket_id == outbox.c.ticket_id,
             earlier.c.recipient == outbox.c.recipient,
             earlier.c.id < outbox.c.id,
-            earlier.c.state.in_(
-                (DeliveryState.QUEUED.value, DeliveryState.SENDING.value)
-            ),
+            earlier.c.state.in_(_UNSETTLED),
             earlier.c.due_at <= to_column(tx.now + ORDER_WINDOW),
         )
     )

@@ -19,6 +19,7 @@ from store.backup import Manifest
 from store.credentials import ACCESS_STREAM
 from store.engine import open_engine
 from store.history import append_many
+from store.identifiers import Issuer
 from store.lock import DataLock
 from store.migrate import upgrade_engine
 from store.schema import counter, outbox, process
@@ -101,7 +102,7 @@ def _prepare(
 def _settle(engine: Engine, manifest: Manifest, now: datetime, *, planned: bool, despite_findings: bool) -> tuple[tuple[str, ...], int]:
     with engine.connect() as connection:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
-        tx = Tx(connection, now, _no_new_ids, token_bytes)
+        tx = Tx(connection, now, Issuer(0, lambda: now, 0), token_bytes)
         findings = tuple(islice(verify.findings(tx), MAX_FINDINGS))
         if findings and not despite_findings:
             raise Permanent("the backup is not well: " + "; ".join(findings))
@@ -115,10 +116,6 @@ def _settle(engine: Engine, manifest: Manifest, now: datetime, *, planned: bool,
         append_many(tx, [(ACCESS_STREAM, "restored", "operator", (), content)])
         connection.exec_driver_sql("COMMIT")
     return findings, held
-
-
-def _no_new_ids() -> int:
-    raise AssertionError("a restore issues no identifiers")
 
 
 def _hold_notifications(tx: Tx) -> int:

@@ -373,6 +373,13 @@ outbox = Table(
     ),
     Index("outbox_ticket", "desk_id", "ticket_id", "id"),
     Index(
+        "outbox_held",
+        "desk_id",
+        "id",
+        sqlite_where=text("state = 'held'"),
+        postgresql_where=text("state = 'held'"),
+    ),
+    Index(
         "outbox_dead",
         "desk_id",
         "id",

@@ -7,7 +7,7 @@ import msgspec
 from sqlalchemy import Row, bindparam, insert, select, update
 
 from itsm.errors import Conflict
-from itsm.ticket import OPEN_STATES, State, Ticket, TicketType
+from itsm.ticket import State, Ticket, TicketType
 from store.chunking import in_lists
 from store.instants import from_column, from_column_or_none, to_column, to_column_or_none
 from store.schema import counter, link, ticket
@@ -17,6 +17,11 @@ TICKET_NUMBER = "ticket"
 FIRST_NUMBER = 1001
 NUMBER_BLOCK = 1
 MAX_LISTED = 200
+
+
+# Literals in the words and order of the index of open tickets: only so the planner sees it.
+_OPEN_STATES = (State.NEW.value, State.IN_PROGRESS.value, State.PENDING.value)
+_IS_OPEN = ticket.c.state.in_(bindparam("open_states", _OPEN_STATES, expanding=True, literal_execute=True))
 
 
 def _row(value: Ticket, desk_id: int) -> dict[str, object]:
@@ -124,7 +129,7 @@ def listed(
     """Newest tickets first, at most 200; `state` may be `open` for every open state. `before_id` continues a page."""
     query = select(ticket).where(ticket.c.desk_id == tx.desk_id)
     if state == "open":
-        query = query.where(ticket.c.state.in_(sorted(OPEN_STATES)))
+        query = query.where(_IS_OPEN)
     elif state is not None:
         query = query.where(ticket.c.state == state)
     if type_ is not None:
@@ -162,7 +167,7 @@ def open_counts(tx: Tx) -> dict[tuple[str, int, str, str], int]:
     """Open tickets by (type, priority, team, state), for the gauges."""
     counts: dict[tuple[str, int, str, str], int] = {}
     query = select(ticket.c.type, ticket.c.priority, ticket.c.team, ticket.c.state).where(
-        ticket.c.desk_id == tx.desk_id, ticket.c.state.in_(sorted(OPEN_STATES))
+        ticket.c.desk_id == tx.desk_id, _IS_OPEN
     )
     for row in tx.connection.execute(query):
         key = (row.type, row.priority, row.team, row.state)

@@ -32,8 +32,6 @@ def findings(tx: Tx) -> Iterator[str]:
 
 
 def _file(tx: Tx) -> Iterator[str]:
-    if tx.connection.dialect.name != "sqlite":
-        return
     for (said,) in tx.connection.exec_driver_sql(f"PRAGMA integrity_check({MAX_FILE_FINDINGS})"):
         if said != "ok":
             yield f"the database file is damaged: {said}"

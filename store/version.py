@@ -3,6 +3,7 @@
 from sqlalchemy import Column, Connection, Engine, MetaData, PrimaryKeyConstraint, String, Table, insert
 
 from itsm.errors import Permanent
+from store import statistics
 from store.schema import metadata
 
 HEAD = "0001_expand"
@@ -57,5 +58,6 @@ def _create(engine: Engine) -> str:
             metadata.create_all(connection, checkfirst=False)
             _version.create(connection)
             connection.execute(insert(_version).values(version_num=HEAD))
+            statistics.state(connection)
         connection.exec_driver_sql("COMMIT")
         return found or HEAD

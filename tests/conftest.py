@@ -24,6 +24,16 @@ def pytest_runtest_makereport(item, call):
         report.longrepr = f"skipped in strict mode: {report.longrepr}"
 
 
+@pytest.hookimpl(hookwrapper=True)
+def pytest_make_collect_report(collector):
+    """The same for a module that skips itself."""
+    outcome = yield
+    report = outcome.get_result()
+    if STRICT and report.outcome == "skipped":
+        report.outcome = "failed"
+        report.longrepr = f"skipped in strict mode: {report.longrepr}"
+
+
 @pytest.fixture
 def free_port() -> Callable[[], int]:
     """A port of the loopback interface nobody listens on."""

@@ -18,11 +18,11 @@ from notifier.settings import RelaySettings
 from store import migrate
 from store.lock import DataLock
 from triaged import clock
-from triaged.commands.healthcheck import address_of, ask
 from triaged.configuration import Configuration
 from triaged.findings import ConfigurationInvalid
 from triaged.loading import load
 from triaged.ownership import strangers
+from triaged.probe import address_of, ask
 
 OK, WARN, FAIL = "ok", "WARN", "FAIL"
 RELAY_TIMEOUT_SECONDS, PORT_TIMEOUT_SECONDS = 10.0, 2.0
@@ -157,7 +157,7 @@ def _certificate(configuration: Configuration) -> Iterator[Result]:
 
 def _end_of(certificate_file: str) -> datetime:
     """When the first certificate of a PEM file ends."""
-    decoded = ssl._ssl._test_decode_cert(certificate_file)  # type: ignore[attr-defined]  # noqa: SLF001 -- the standard library has no public reader
+    decoded = ssl._ssl._test_decode_cert(certificate_file)  # type: ignore[attr-defined]
     return datetime.fromtimestamp(ssl.cert_time_to_seconds(str(decoded["notAfter"])), UTC)
 
 

@@ -38,8 +38,19 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "team": {"key": "network", "name": "Network", "addresses": ["network@example.org"], "notify": "network-team@example.org"},
     "agent": {"key": "ana", "name": "Ana Silva", "address": "ana@example.org", "teams": ["network"]},
     "service": {"key": "vpn", "name": "Remote access", "team": "network", "tier": 2},
-    "intake.source": {"name": "alertmanager", "format": "alertmanager"},
-    "rules.rule": {"key": "vpn-words", "when": {"subject": {"contains": "vpn"}}, "service": "vpn"},
+    "intake.smtp.login": {"name": "scanner", "password_file": "secrets/scanner", "senders": ["scanner@example.org"]},
+    "intake.source": {"name": "zabbix", "format": "generic", "token_file": "secrets/zabbix", "team": "network", "service": "vpn"},
+    "intake.source.mapping": {"severities": {"Disaster": "critical", "Average": "warning"}},
+    "rules.rule": {
+        "key": "vpn-words",
+        "when": {"subject": {"contains": "vpn"}},
+        "type": "incident",
+        "service": "vpn",
+        "team": "network",
+        "tags": ["remote"],
+        "suppress": False,
+    },
+    "notifier.relay": {"host": "relay.example.org", "login": "triaged", "password_file": "secrets/relay"},
 }
 
 

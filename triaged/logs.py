@@ -23,7 +23,7 @@ MAX_QUEUED_LINES = 10_000
 MAX_VALUE_CHARACTERS = 2_000
 QUIET = ("mail.log", "mail.debug", "uvicorn", "uvicorn.error", "uvicorn.access", "asyncio", "alembic", "sqlalchemy")
 SECRET_NAMES = re.compile(r"password|secret|authorization|cookie|token|api_key", re.IGNORECASE)
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 Event = MutableMapping[str, Any]
 
@@ -103,7 +103,7 @@ def _exception(logger: Any, method: str, event: Event) -> Event:
 
 def _redact(logger: Any, method: str, event: Event) -> Event:
     """Hide what a secret's name stands for, escape control characters, cut what is too long."""
-    return {name: "[redacted]" if SECRET_NAMES.search(name) else clean(value) for name, value in event.items()}
+    return {escape(name): "[redacted]" if SECRET_NAMES.search(name) else clean(value) for name, value in event.items()}
 
 
 def clean(value: Any) -> Any:

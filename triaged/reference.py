@@ -81,8 +81,8 @@ def command_line() -> str:
 def _command(command: click.Command, path: str) -> Iterator[str]:
     context = click.Context(command, info_name=path)
     arguments = " ".join(piece for piece in command.collect_usage_pieces(context) if piece != "[OPTIONS]")
-    text = "\n".join(line.strip() for line in (command.help or "").splitlines())
-    yield f"## `{path} {arguments}`".replace(" `", "`") if not arguments else f"## `{path} {arguments}`"
+    text = "\n".join(line.strip() for line in (command.help or "").splitlines()).strip()
+    yield f"## `{f'{path} {arguments}'.strip()}`"
     yield ""
     yield text
     yield ""
@@ -112,7 +112,7 @@ def metrics() -> str:
     for package in PACKAGES:
         _import_all(package)
     rows = []
-    for collector in sorted(set(REGISTRY._collector_to_names), key=lambda each: str(getattr(each, "_name", ""))):  # noqa: SLF001 -- the registry lists its metrics nowhere else
+    for collector in sorted(set(REGISTRY._collector_to_names), key=lambda each: str(getattr(each, "_name", ""))):
         for metric in collector.collect() if str(getattr(collector, "_name", "")).startswith(PREFIX) else ():
             name = f"{metric.name}_total" if metric.type == "counter" else metric.name
             labels = ", ".join(f"`{each}`" for each in getattr(collector, "_labelnames", ()))

@@ -101,6 +101,10 @@ class Supervisor:
 
     async def _keep(self, worker: Worker) -> None:
         """Run a worker; after a transient failure wait and run it again, anything else ends the process."""
+
+        async def once() -> None:
+            await worker.run()  # whatever kind of callable it is, tenacity sees a coroutine function
+
         pause = _Pause()
         retrying = tenacity.AsyncRetrying(
             retry=tenacity.retry_if_exception_type(Transient),
@@ -110,7 +114,7 @@ class Supervisor:
             before_sleep=lambda state: _note(worker, state),
             retry_error_callback=lambda _: None,
         )
-        await retrying(worker.run)
+        await retrying(once)
         if not self.draining:
             raise WorkerEndedError(f"the worker {worker.name} ended although nobody stopped it")
 

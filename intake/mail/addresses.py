@@ -2,6 +2,7 @@
 
 import re
 
+from intake.mail.charset import clean
 from intake.mail.header import eight_bit, text_of
 from itsm.address import MAX_ADDRESS_CHARACTERS, Address
 
@@ -122,18 +123,21 @@ def _name(text: str) -> str:
     return name.replace('"', "").strip()[:MAX_NAME_CHARACTERS]
 
 
-def addresses(raw: str | None) -> tuple[Address, ...]:
+def addresses(raw: str | None, charset: str | None = None) -> tuple[Address, ...]:
     """The mailboxes of a field, groups dissolved, without those that can be read in two ways."""
-    return read_addresses(raw)[0]
+    return read_addresses(raw, charset)[0]
 
 
-def read_addresses(raw: str | None) -> tuple[tuple[Address, ...], bool]:
-    """The mailboxes of a field, and whether one with an "@" could not be read: then nobody may be trusted by this field."""
+def read_addresses(raw: str | None, charset: str | None = None) -> tuple[tuple[Address, ...], bool]:
+    """The mailboxes of a field, and whether one with an "@" could not be read: then nobody may be trusted by this field.
+
+    `charset` is what the body declares, for raw 8-bit names.
+    """
     if not raw:
         return (), False
-    plain = _PLAIN_MAILBOX.match(raw)
+    plain = _PLAIN_MAILBOX.match(raw) if raw.isascii() else None
     if plain:
         return (Address(name=(plain[1] or "").strip(), address=plain[2]),), False
-    reader = _Reader(eight_bit(raw[:MAX_FIELD_CHARACTERS]))
+    reader = _Reader(clean(eight_bit(raw[:MAX_FIELD_CHARACTERS], charset=charset)))
     reader.read()
     return tuple(reader.found), reader.doubtful

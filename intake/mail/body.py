@@ -50,11 +50,12 @@ def content_of(leaves: tuple[Leaf, ...]) -> Content:
         octets, defect = leaf.octets()
         if defect:
             defects.append(defect)
-        sha256 = hashlib.sha256(octets)
-        digest.update(leaf.content_type.encode("utf-8", "replace") + b"\0" + sha256.digest())
         disposition = leaf.header.word("content-disposition").partition(";")[0].strip()
         name = leaf.file_name()
-        if _is_text(leaf, disposition, name):
+        is_text = _is_text(leaf, disposition, name)
+        sha256 = hashlib.sha256(octets.rstrip() if is_text else octets)  # one blank line more at the end is the same mail
+        digest.update(leaf.content_type.encode("utf-8", "replace") + b"\0" + sha256.digest())
+        if is_text:
             texts.append(_Text(leaf=leaf, octets=octets, is_html=leaf.content_type in HTML_TYPES))
             continue
         if leaf.content_type == "text/calendar":

@@ -5,6 +5,8 @@ import codecs
 import chardet
 
 GUESS_SAMPLE_BYTES = 16_384
+MIN_GUESS_BYTES = 200
+_ASCII = bytes(range(128))
 BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),
@@ -69,11 +71,16 @@ def _undeclared(octets: bytes, codec: str | None, wrong: str, guess: bool) -> tu
         return text, f"{wrong}, read as utf-8" if codec != "utf-8" else f"{wrong}, damaged octets replaced"
     if codec is not None and codec not in ("ascii", "utf-8"):
         return octets.decode(codec, "replace"), f"{wrong}, damaged octets replaced"
-    guessed = codec_of(str(chardet.detect(octets[:GUESS_SAMPLE_BYTES])["encoding"] or "")) if guess else None
+    guessed = codec_of(str(chardet.detect(octets[:GUESS_SAMPLE_BYTES])["encoding"] or "")) if guess and _can_be_guessed(octets) else None
     found = _strictly(octets, guessed) if guessed else None
     if found is not None:
         return found, f"{wrong}, read as {guessed}"
     return octets.decode("cp1252", "replace"), f"{wrong}, read as cp1252"
+
+
+def _can_be_guessed(octets: bytes) -> bool:
+    """A few words with some accents are Western far more often than what a guess makes of them."""
+    return len(octets) >= MIN_GUESS_BYTES or len(octets.translate(None, delete=_ASCII)) * 3 > len(octets)
 
 
 def _strictly(octets: bytes, codec: str) -> str | None:

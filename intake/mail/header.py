@@ -53,41 +53,45 @@ class Header:
         return (name for name in self._values if name.startswith(prefix))
 
 
-def text_of(raw: str | None, *, guess: bool = True) -> str:
-    """A field's value as people read it: encoded words decoded (RFC 2047), raw 8-bit by the charset ladder, one line."""
+def text_of(raw: str | None, *, guess: bool = True, charset: str | None = None) -> str:
+    """A field's value as people read it: encoded words decoded (RFC 2047), raw 8-bit read by `eight_bit`, one line."""
     if not raw:
         return ""
-    value = decode_words(raw, guess=guess) if "=?" in raw else eight_bit(raw, guess=guess)
+    value = decode_words(raw, guess=guess, charset=charset) if "=?" in raw else eight_bit(raw, guess=guess, charset=charset)
     return clean(" ".join(value.split()) if "  " in value or "\t" in value or "\n" in value or "\r" in value else value)
 
 
-def eight_bit(raw: str, *, guess: bool = True) -> str:
-    """Undo the surrogates that stand for raw octets."""
+def eight_bit(raw: str, *, guess: bool = True, charset: str | None = None) -> str:
+    """Undo the surrogates that stand for raw octets: UTF-8 (RFC 6532), else `charset`, which the body has, else the ladder."""
     if raw.isascii():
         return raw
-    return decode(raw.encode("utf-8", "surrogateescape"), None, guess=guess)[0]
+    octets = raw.encode("utf-8", "surrogateescape")
+    try:
+        return octets.decode("utf-8")
+    except UnicodeDecodeError:
+        return decode(octets, charset, guess=guess)[0]
 
 
-def decode_words(value: str, *, guess: bool = True) -> str:
+def decode_words(value: str, *, guess: bool = True, charset: str | None = None) -> str:
     """Decode encoded words. Octets of neighbours with one charset are joined first: some senders cut characters in two."""
     out: list[str] = []
     pending: list[bytes] = []
-    charset, end = "", 0
+    name, end = "", 0
     for found in _ENCODED_WORD.finditer(value):
         between = value[end : found.start()]
-        name = found[1].partition("*")[0].lower()  # RFC 2231 5: charset*language
+        declared = found[1].partition("*")[0].lower()  # RFC 2231 5: charset*language
         apart = bool(between.strip()) or end == 0  # RFC 2047 6.2: blanks between two encoded words do not count
-        if pending and (apart or name != charset):
-            out.append(decode(b"".join(pending), charset, guess=False)[0])
+        if pending and (apart or declared != name):
+            out.append(decode(b"".join(pending), name, guess=False)[0])
             pending = []
         if apart:
-            out.append(eight_bit(between, guess=guess))
-        charset = name
+            out.append(eight_bit(between, guess=guess, charset=charset))
+        name = declared
         pending.append(_octets(found[2], found[3]))
         end = found.end()
     if pending:
-        out.append(decode(b"".join(pending), charset, guess=False)[0])
-    out.append(eight_bit(value[end:], guess=guess))
+        out.append(decode(b"".join(pending), name, guess=False)[0])
+    out.append(eight_bit(value[end:], guess=guess, charset=charset))
     return "".join(out)
 
 

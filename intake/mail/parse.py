@@ -29,8 +29,9 @@ def parse_mail(raw: bytes, *, return_path: str | None = None) -> UserMessage | D
     header, content = mail.header, content_of(mail.leaves)
     path = return_path if return_path is not None else header.raw("return-path")
     defects = [*mail.defects, *content.defects]
-    sender, subject = _sender(header, defects), text_of(header.raw("subject"))[:MAX_SUBJECT_CHARACTERS]
-    to, cc = _people(header, "to"), _people(header, "cc")
+    charset = next((leaf.parameters["charset"] for leaf in mail.leaves if "charset" in leaf.parameters), None)
+    sender, subject = _sender(header, charset, defects), text_of(header.raw("subject"), charset=charset)[:MAX_SUBJECT_CHARACTERS]
+    to, cc = _people(header, "to", charset), _people(header, "cc", charset)
     signs = signs_of(header, sender, to, subject, path)
     own = [each.address for each in (*to, *cc, *((sender,) if sender else ()))]
     failed = (
@@ -47,7 +48,7 @@ def parse_mail(raw: bytes, *, return_path: str | None = None) -> UserMessage | D
         sender=sender,
         to=to,
         cc=cc,
-        reply_to=addresses(header.raw("reply-to")),
+        reply_to=addresses(header.raw("reply-to"), charset),
         return_path=clean(path)[:MAX_SUBJECT_CHARACTERS] if path is not None else None,
         subject=subject,
         date=date_of(header.raw("date")),
@@ -58,26 +59,26 @@ def parse_mail(raw: bytes, *, return_path: str | None = None) -> UserMessage | D
         unanswerable=unanswerable(signs),
         sent_by_us=clean(header.raw(LOOP_MARK) or "")[:MAX_SUBJECT_CHARACTERS] or None,
         received_count=len(header.every("received")),
-        defects=tuple(defects[:MAX_DEFECTS]),
+        defects=tuple(clean(each) for each in defects[:MAX_DEFECTS]),
         content_sha256=content.sha256,
         fallback_sha256=_fallback(header, content),
     )
     return DeliveryReport(message=message, recipients=failed.recipients) if kind is MailKind.BOUNCE else message
 
 
-def _people(header: Header, name: str) -> tuple[Address, ...]:
+def _people(header: Header, name: str, charset: str | None) -> tuple[Address, ...]:
     """The addresses of a field that should stand once and sometimes does not (RFC 5322 3.6)."""
     written = header.every(name)
-    return addresses(written[0] if len(written) == 1 else ", ".join(written[:MAX_FIELDS_ALIKE])) if written else ()
+    return addresses(written[0] if len(written) == 1 else ", ".join(written[:MAX_FIELDS_ALIKE]), charset) if written else ()
 
 
-def _sender(header: Header, defects: list[str]) -> Address | None:
+def _sender(header: Header, charset: str | None, defects: list[str]) -> Address | None:
     """Who wrote it: the one From address. Of several the one that Sender names (RFC 5322 3.6.2), else the first.
 
     A From that can be read in two ways has no sender, and neither have several From fields: nobody may be trusted by it.
     """
     written = header.every("from")
-    senders, doubtful = read_addresses(written[0] if written else None)
+    senders, doubtful = read_addresses(written[0] if written else None, charset)
     if doubtful or len(set(written)) > 1:
         defects.append("From can be read in two ways")
         return None

@@ -41,7 +41,7 @@ def base64_octets(octets: bytes) -> tuple[bytes, str | None]:
 
 def _uu_octets(octets: bytes) -> tuple[bytes, str | None]:
     """The lines between `begin` and `end`; a line that is none is left out."""
-    out: list[bytes] = []
+    out = bytearray()
     begun = False
     defect = None
     for line in octets.split(b"\n"):
@@ -53,13 +53,13 @@ def _uu_octets(octets: bytes) -> tuple[bytes, str | None]:
                 break
         else:
             try:
-                out.append(binascii.a2b_uu(text))
+                out += binascii.a2b_uu(text)
             except binascii.Error:
                 # Some encoders count one octet too many in the length (as CPython's own decoder allows for).
                 size = (((text[0] - 32) & 63) * 4 + 5) // 3
-                out.append(_uu_line(text[:size]))
+                out += _uu_line(text[:size])
                 defect = "uuencoded lines are damaged"
-    return (b"".join(out), defect) if begun else (_with_line_feeds(octets), "uuencoded text without a begin line")
+    return (bytes(out), defect) if begun else (_with_line_feeds(octets), "uuencoded text without a begin line")
 
 
 def _uu_line(text: bytes) -> bytes:

@@ -18,6 +18,7 @@ from intake.mail.transfer import decoded
 MAX_HEADER_BYTES = 256 * 1024  # of the mail; a part's is held to a quarter of it
 MAX_PART_HEADER_BYTES = 64 * 1024
 MAX_HEADER_SEARCH_BYTES = 1024 * 1024
+MAX_HEADER_LINES = 5_000
 MAX_PARTS = 1_000
 MAX_DEPTH = 50
 MAX_BOUNDARY_LINES = 10_000
@@ -129,9 +130,10 @@ class _Walker:
         found = _END_OF_HEADER.search(raw, start, min(region.end, start + MAX_HEADER_SEARCH_BYTES))
         end, body = (found.start() + 1, found.end()) if found else (region.end, region.end)
         limit = MAX_PART_HEADER_BYTES if region.depth else MAX_HEADER_BYTES
-        if end - start > limit:
-            self.defects.append(f"a header was read up to {limit} bytes only")
-            return Header(_parse_header(raw[start : start + limit]).raw_items()), body if found else start + limit
+        if end - start > limit or raw.count(b"\n", start, end) > MAX_HEADER_LINES:
+            self.defects.append(f"a header was read up to {limit} bytes and {MAX_HEADER_LINES} lines only")
+            cut = b"\n".join(raw[start : min(end, start + limit)].split(b"\n", MAX_HEADER_LINES)[:MAX_HEADER_LINES])
+            return Header(_parse_header(cut + b"\n\n").raw_items()), body if found else start + len(cut)
         header, body = self._fields(start, end, body)
         if header.count > MAX_FIELDS:
             self.defects.append(f"a header was read up to {MAX_FIELDS} fields only")

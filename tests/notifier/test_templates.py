@@ -16,7 +16,6 @@ from notifier.preview import SAMPLE_IDENTITY, preview, sample
 from notifier.render import RenderRequest, html_of, render, words_of
 from notifier.sandbox import FILTERS, SHIPPED
 
-
 QUOTED = blocks.fence(blocks.Kind.QUOTED, "said\n\nmore")
 
 
@@ -129,8 +128,15 @@ def test_long_words_are_cut_and_say_so():
 
 
 def test_a_link_shows_where_it_leads_and_ends_before_the_full_stop():
-    made = blocks.linked('see https://x.example/a_(b)?q=1&r=2. Or (http://y.example) and javascript:alert(1), "https://z.example"')
-    assert re.findall('href="([^"]*)"', made) == ["https://x.example/a_(b)?q=1&amp;r=2", "http://y.example", "https://z.example"]
+    made = blocks.linked(
+        'see https://x.example/a_(b)?q=1&r=2. Or (http://y.example) and javascript:alert(1), "https://z.example" (https://w.example/b_(c))'
+    )
+    assert re.findall('href="([^"]*)"', made) == [
+        "https://x.example/a_(b)?q=1&amp;r=2",
+        "http://y.example",
+        "https://z.example",
+        "https://w.example/b_(c)",
+    ]
     for target, shown in re.findall('<a href="([^"]*)"[^>]*>(.*?)</a>', made):
         assert target == shown
 
@@ -143,3 +149,10 @@ def test_layout_of_a_text_becomes_blocks_and_text_again():
         blocks.plain(found)
         == "Title\n\npara one still one\n\n- a\n- b\n\nName:         x\nLonger name:  y\n\n> said\n>\n> more\n\ntail\n\n-- \nfoot\n"
     )
+
+
+def test_a_list_is_a_list_in_both_parts(tmp_path):
+    (tmp_path / "reply.txt").write_text("Subject: x\n\n- one\n- see https://x.example\n")
+    _, text, page = parts(Event.REPLY, full(Event.REPLY), str(tmp_path))
+    assert text == "- one\n- see https://x.example\n"
+    assert page.count("<li ") == 2

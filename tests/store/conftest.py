@@ -53,7 +53,7 @@ def arrive(store: Store) -> Callable[..., int]:
     """Accepts an envelope and returns its id."""
 
     def accept(body: bytes = b"Subject: help\r\n\r\nplease", **fields: Any) -> int:
-        return store.write_many(add_many, arrived(store, body, **fields)).result()
+        return store.write_many(add_many, arrived(store, body, **fields), step="accept").result(10)
 
     return accept
 

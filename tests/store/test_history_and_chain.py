@@ -28,7 +28,12 @@ def change(store: Store, statement: str) -> None:
 @pytest.fixture
 def three(store: Store) -> Store:
     append(store, *((STREAM, "loaded", "operator", (number,), b'{"n":%d}' % number) for number in (1, 2)))
-    append(store, ("access", "denied", "anyone", (), b"{}"), (STREAM, "loaded", "operator", (3,), b'{"n":3}'), ("silences", "set", "agent:ana", (), b"{}"))
+    append(
+        store,
+        ("access", "denied", "anyone", (), b"{}"),
+        (STREAM, "loaded", "operator", (3,), b'{"n":3}'),
+        ("silences", "set", "agent:ana", (), b"{}"),
+    )
     return store
 
 

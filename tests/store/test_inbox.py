@@ -10,7 +10,7 @@ import pytest
 from itsm.decision import Reasons
 from itsm.envelope import Channel, Envelope, Outcome
 from itsm.errors import Conflict
-from store import inbox, parts, totals, verify
+from store import inbox, parts, step, totals, verify
 from store.inbox import DONE, MAX_ATTEMPTS, PENDING, QUARANTINED, Claimed, InboxRow
 from store.schema import CHUNK_BYTES
 from store.settings import StoreSettings
@@ -282,16 +282,28 @@ print(store.write_many(add_many, Arrived(envelope=envelope, body=b"mail"), step=
 """
 
 
-@pytest.mark.parametrize(("step", "stored"), [("accept.before_commit", 0), ("accept.after_commit", 1)])
+@pytest.mark.parametrize(("point", "stored"), [("accept.before_commit", 0), ("accept.after_commit", 1)])
 def test_a_crash_around_the_commit_acknowledges_nothing_and_keeps_what_was_committed(
-    settings: StoreSettings, clock: Callable[..., object], run_python: Callable[..., subprocess.CompletedProcess[str]], step: str, stored: int
+    settings: StoreSettings,
+    clock: Callable[..., object],
+    run_python: Callable[..., subprocess.CompletedProcess[str]],
+    point: str,
+    stored: int,
 ) -> None:
-    ran = run_python(ACCEPT, settings.path, crash_at=step)
+    ran = run_python(ACCEPT, settings.path, crash_at=point)
     assert (ran.returncode, ran.stdout) == (-9, "")
     store = Store(settings, clock=clock, exclusive=True)
     assert store.read(totals.balance).accepted == stored
     assert well(store)
     store.close()
+
+
+def test_a_step_that_is_not_the_named_one_is_passed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(step, "_trigger", step._Trigger("triage.claimed:2"))
+    for name in step.STEPS:
+        step.step(name)
+    with pytest.raises(AssertionError, match="not a named step"):
+        step.step("no.such.step")
 
 
 def test_the_second_passing_of_a_step_can_be_named(tmp_path: Path, run_python: Callable[..., subprocess.CompletedProcess[str]]) -> None:
@@ -301,3 +313,7 @@ def test_the_second_passing_of_a_step_can_be_named(tmp_path: Path, run_python: C
     wrong = run_python("from store.step import step\nstep('no.such.step')", crash_at="triage.claimed")
     assert "no.such.step is not a named step" in wrong.stderr
     assert run_python("from store.step import step\nstep('no.such.step')").returncode == 0
+
+
+def test_to_accept_nothing_is_nothing(store: Store) -> None:
+    assert store.write(lambda tx: inbox.add_many(tx, [])).result(10) == []

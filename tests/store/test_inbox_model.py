@@ -58,7 +58,8 @@ class InboxMachine(RuleBasedStateMachine):
         for each in self._mine(claimed):
             inbox_id = each.envelope.id
             known = each.outcomes or "." * count
-            self.store.write(lambda tx, i=inbox_id, n=len(known): inbox.begin_parts(tx, [(i, n)])).result(10)
+            begun = [(inbox_id, len(known))]
+            self.store.write(lambda tx, b=begun: inbox.begin_parts(tx, b)).result(10)
             waiting = [seq for seq, letter in enumerate(known) if letter == "."]
             done = [(inbox_id, seq, outcome) for seq in waiting]
             self.store.write(lambda tx, o=done: inbox.record_outcomes(tx, o)).result(10)

@@ -51,9 +51,7 @@ def test_raw_mail_goes_when_its_days_are_over_and_its_row_stays(store: Store, ar
     assert well(store)
 
 
-def test_the_bytes_of_one_mail_go_in_one_commit_however_small_the_batch(
-    store: Store, arrive: Arrive, clock: Callable[..., object]
-) -> None:
+def test_the_bytes_of_one_mail_go_in_one_commit_however_small_the_batch(store: Store, arrive: Arrive, clock: Callable[..., object]) -> None:
     for _ in range(3):
         finish(store, arrive(b"x" * (2 * CHUNK_BYTES)), Outcome.RECORDED)
     clock.advance(days=91)  # type: ignore[attr-defined]

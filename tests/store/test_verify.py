@@ -108,7 +108,10 @@ def test_a_damaged_file_is_told(store: Store, arrive: Arrive) -> None:
     for _ in range(50):
         arrive(message_id="m@x")
     sql(store, "PRAGMA writable_schema = ON")
-    sql(store, "UPDATE sqlite_master SET sql = replace(sql, '(desk_id, message_id_sha256)', '(desk_id, size_bytes)') WHERE name = 'inbox_message_id'")
+    sql(
+        store,
+        "UPDATE sqlite_master SET sql = replace(sql, '(desk_id, message_id_sha256)', '(desk_id, size_bytes)') WHERE name = 'inbox_message_id'",
+    )
     again = Store(store.settings, clock=store.clock)
     assert [finding for finding in findings(again) if finding.startswith("the database file is damaged")]
     again.close()

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -38,10 +38,10 @@ def upper(item):
 
 
 @pytest.fixture
-def functions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
+def functions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     (tmp_path / "pure_functions_of_the_test.py").write_text(FUNCTIONS)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    yield {"upper": "pure_functions_of_the_test:upper"}
+    return {"upper": "pure_functions_of_the_test:upper"}
 
 
 @asynccontextmanager

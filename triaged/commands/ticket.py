@@ -1,7 +1,5 @@
 """`triaged ticket`: list, show, act, as the operator who holds the data directory (trust level 3)."""
 
-from typing import Any
-
 import click
 
 from casework.handle import perform
@@ -19,6 +17,7 @@ from triaged.access import opened, ticket_named
 from triaged.composition import casework_of
 from triaged.options import config_option, json_option
 from triaged.output import data, data_json, instant, table, talk
+from triaged.tables import ticket_object, ticket_table
 
 OPERATOR_TRUST = 3
 OPEN = "open"
@@ -45,37 +44,12 @@ def list_(state: str | None, type_: str | None, requester: str | None, limit: in
         found = store.read(lambda tx: tickets.listed(tx, state=state, type_=type_, requester=requester, limit=limit))
     if as_json:
         for ticket in found:
-            data_json(as_object(ticket))
+            data_json(ticket_object(ticket))
     elif found:
-        data(as_table(found))
+        data(ticket_table(found))
     else:
         talk("There is no such ticket.")
     return 0
-
-
-def as_table(found: list[Ticket]) -> str:
-    """Tickets one a line, as a person scans them."""
-    headers = ("number", "state", "prio", "team", "from", "count", "opened", "subject")
-    rows = [
-        (
-            number_text(each.type, each.number),
-            each.state.value.replace("_", " "),
-            f"P{each.priority}",
-            each.team,
-            each.requester or each.source,
-            each.event_count or "",
-            each.opened_at,
-            each.subject,
-        )
-        for each in found
-    ]
-    return table(headers, rows)
-
-
-def as_object(ticket: Ticket) -> dict[str, Any]:
-    """A ticket as JSON: its fields, its number as people write it, its id as text."""
-    fields = {name: getattr(ticket, name) for name in ticket.__struct_fields__}
-    return fields | {"id": str(ticket.id), "number": number_text(ticket.type, ticket.number)}
 
 
 @command.command("show")
@@ -97,7 +71,7 @@ def show(number: str, as_json: bool) -> int:
         ticket, words, acts, sent, links = store.read(work)
     if as_json:
         data_json(
-            as_object(ticket)
+            ticket_object(ticket)
             | {
                 "entries": words,
                 "history": [
@@ -192,7 +166,7 @@ def act(number: str, verb: str, text: str, settings: tuple[str, ...], expected_v
 
         ticket = store.write(work).result()
     if as_json:
-        data_json(as_object(ticket))
+        data_json(ticket_object(ticket))
     else:
         talk(f"{number_text(ticket.type, ticket.number)} is {ticket.state.value.replace('_', ' ')}, version {ticket.version}.")
     return 0

@@ -8,6 +8,7 @@ from store.transaction import Tx
 from triaged.access import opened
 from triaged.options import config_option, json_option
 from triaged.output import data, data_json, talk
+from triaged.tables import laws
 
 MAX_SHOWN = 1_000
 
@@ -43,19 +44,3 @@ def command(as_json: bool) -> int:
             else f"{len(found)}{' and more' if cut else ''} findings; keep a copy of the data directory before you change anything."
         )
     return 1 if found else 0
-
-
-def laws(balance: Balance) -> str:
-    """Both laws as sums that a person can check."""
-    outcomes = {name: count for name, count in balance.outcomes.items() if count}
-    ended = " + ".join(f"{count} {name}" for name, count in outcomes.items()) or "0"
-    waiting = f" + {balance.parts_pending} waiting" if balance.parts_pending else ""
-    return (
-        f"{_mark(balance.envelopes_hold)}  envelopes: {balance.accepted} accepted = {balance.pending} pending + {balance.done} done "
-        f"+ {balance.quarantined} quarantined\n"
-        f"{_mark(balance.parts_hold)}  parts:     {balance.parts} = {ended}{waiting}"
-    )
-
-
-def _mark(holds: bool) -> str:
-    return "ok  " if holds else "FAIL"

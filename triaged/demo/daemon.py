@@ -14,8 +14,8 @@ from pathlib import Path
 from itsm.errors import Transient
 from itsm.identifier import parse_inbox
 from triaged import clock
-from triaged.commands.healthcheck import ask
 from triaged.demo.samples import DESK
+from triaged.probe import ask
 
 START_SECONDS, STOP_SECONDS, ANSWER_SECONDS = 20.0, 15.0, 10.0
 CONFIGURATION = """\

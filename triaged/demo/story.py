@@ -17,13 +17,12 @@ from store.store import Store
 from store.totals import Balance
 from store.transaction import Tx
 from triaged import clock
-from triaged.commands.explain import as_text, explained
-from triaged.commands.ticket import as_table
-from triaged.commands.verify import laws
 from triaged.demo.daemon import DemoDaemon
 from triaged.demo.samples import ACKNOWLEDGEMENT_MARK, ALERTS, ENDED_MARK, MAILS, STARTED_MARK, Sample, content
+from triaged.explanation import as_text, explained
 from triaged.letter import readable
 from triaged.output import table
+from triaged.tables import laws, ticket_table
 
 SETTLE_SECONDS = 15.0
 WAITING = (DeliveryState.QUEUED.value, DeliveryState.SENDING.value)
@@ -127,7 +126,7 @@ def chapters(world: World) -> Iterator[tuple[str, str]]:
     """The story: a heading and its text, in order."""
     rows = [(each.sample.told, each.outcome, each.ticket, each.sample.note or " ") for each in world.told]
     yield "What people wrote and what the monitoring said", table(("sent", "became", "ticket", " "), rows)
-    yield "The tickets it made", as_table(list(world.tickets))
+    yield "The tickets it made", ticket_table(list(world.tickets))
     yield "What people got: one acknowledgement each", _letters(world.acknowledgements)
     yield "What the teams got", _letters(tuple(reversed(world.notices)))
     yield "Why? Any decision can be asked: `triaged explain`", world.explained

@@ -300,6 +300,7 @@ def _outbox() -> None:
     )
     _index("outbox_dead", "outbox", ["desk_id", "id"], sqlite="state = 'dead'")
     _index("outbox_due", "outbox", ["desk_id", "due_at", "id"], sqlite="state = 'queued'")
+    _index("outbox_held", "outbox", ["desk_id", "id"], sqlite="state = 'held'")
     op.create_index("outbox_message_id", "outbox", ["desk_id", "message_id_sha256"], unique=True)
     _index("outbox_sending", "outbox", ["desk_id", "lease_until"], sqlite="state = 'sending'")
     op.create_index("outbox_ticket", "outbox", ["desk_id", "ticket_id", "id"])

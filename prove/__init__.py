@@ -1,0 +1,1 @@
+"""Long proofs, repeatable by seed: `python3 dev prove NAME`."""

@@ -1,0 +1,98 @@
+"""The real daemon as a process that can be started, killed and started again on the same data."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+CONFIGURATION = """\
+[desk]
+address = "help@localhost"
+[store]
+path = "{folder}/var"
+[intake.smtp]
+listen = "127.0.0.1:{smtp}"
+[intake.http]
+listen = "127.0.0.1:{http}"
+[rules.budgets]
+per_address_hour = 1000000
+per_domain_minute = 1000000
+total_minute = 1000000
+[[team]]
+key = "desk"
+name = "Desk"
+addresses = ["help@localhost"]
+notify = "team@localhost"
+[notifier.relay]
+host = "127.0.0.1"
+port = {relay}
+tls = "none"
+"""
+START_SECONDS = 30.0
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of the loopback interface nobody listens on."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()
+
+
+class Daemon:
+    """One data directory and the processes that live on it, one after another."""
+
+    def __init__(self, folder: Path, relay_port: int) -> None:
+        """Write the configuration; nothing runs yet."""
+        self.folder = folder
+        self.smtp_port, self.http_port = free_ports(2)
+        self.configuration = folder / "triaged.toml"
+        text = CONFIGURATION.format(folder=folder, smtp=self.smtp_port, http=self.http_port, relay=relay_port)
+        self.configuration.write_text(text)
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self, crash_at: str = "") -> None:
+        """Start a life; `crash_at` names the step at which it shall be killed."""
+        environment = os.environ | {"TRIAGED_CRASH_AT": crash_at}
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "triaged", "run", "--config", str(self.configuration)], env=environment, stdout=log, stderr=log
+            )
+
+    def alive(self) -> bool:
+        """Whether the process runs."""
+        return self.process is not None and self.process.poll() is None
+
+    def wait_ready(self) -> bool:
+        """Wait until it answers; False when it died first."""
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            if not self.alive():
+                return False
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}/readyz", timeout=1):
+                    return True
+            except (urllib.error.URLError, OSError):
+                time.sleep(0.02)
+        raise TimeoutError(f"the daemon did not get ready; see {self.folder / 'log'}")
+
+    def kill(self) -> None:
+        """SIGKILL, and reap."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+
+    def stop(self) -> int:
+        """SIGTERM, and its exit code."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=30)

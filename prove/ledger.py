@@ -1,0 +1,95 @@
+"""Compares the client's ledger with the store and the relay's log: nothing lost, nothing doubled (invariants I1 to I3)."""
+
+import sqlite3
+import time
+from collections import Counter
+from pathlib import Path
+
+import msgspec
+
+from prove.clients import Ledger
+from prove.relay import RecordingRelay
+from store import verify
+from store.settings import StoreSettings
+from store.store import Store
+from triaged import clock
+
+DRAIN_SECONDS = 120.0
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """What was found wrong, a line each, and the figures."""
+
+    findings: tuple[str, ...]
+    acknowledged: int
+    tickets: int
+    extra_copies: int
+
+
+def database(folder: Path) -> Path:
+    """The database file of a data directory."""
+    return folder / "var" / "triaged.sqlite"
+
+
+def end_leases(folder: Path) -> None:
+    """Time passes while no daemon lives: leases of rows that were being sent run out."""
+    with sqlite3.connect(database(folder), timeout=10) as connection:
+        connection.execute("UPDATE outbox SET lease_until = 0 WHERE lease_until IS NOT NULL")
+    connection.close()
+
+
+def drained(folder: Path) -> bool:
+    """Wait until nothing is pending and nothing is queued; False when it takes too long."""
+    deadline = time.monotonic() + DRAIN_SECONDS
+    while time.monotonic() < deadline:
+        connection = sqlite3.connect(f"file:{database(folder)}?mode=ro", uri=True, timeout=10)
+        pending = connection.execute("SELECT count(*) FROM inbox WHERE state = 'pending'").fetchone()[0]
+        queued = connection.execute("SELECT count(*) FROM outbox WHERE state IN ('queued', 'sending')").fetchone()[0]
+        connection.close()
+        if not pending and not queued:
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def judge(folder: Path, ledger: Ledger, relay: RecordingRelay, *, kills: int) -> Verdict:
+    """Everything that must hold after the last life has drained and stopped."""
+    findings: list[str] = []
+    connection = sqlite3.connect(database(folder))
+    mails = Counter(
+        row[0].removesuffix("@x.example")
+        for row in connection.execute("SELECT e.message_id FROM entry e WHERE e.message_id IS NOT NULL AND e.direction = 'inbound'")
+    )
+    alerts = Counter(row[0] for row in connection.execute("SELECT subject FROM ticket WHERE requester = ''"))
+    tickets = connection.execute("SELECT count(*) FROM ticket").fetchone()[0]
+    acknowledgements = Counter(row[0] for row in connection.execute("SELECT ticket_id FROM outbox WHERE event = 'acknowledged'"))
+    sent = {row[0] for row in connection.execute("SELECT message_id FROM outbox WHERE state = 'sent'")}
+    unsent = connection.execute("SELECT count(*) FROM outbox WHERE state NOT IN ('sent', 'suppressed')").fetchone()[0]
+    connection.close()
+    findings += _compare("mail", ledger.mails, ledger.tried_mails, mails)
+    findings += _compare("alert", ledger.alerts, ledger.tried_alerts, alerts)
+    findings += [f"ticket {ticket} has {count} acknowledgements" for ticket, count in acknowledgements.items() if count != 1]
+    findings += [f"{message_id} is recorded as sent, the relay never took it" for message_id in sent if message_id not in relay.copies]
+    findings += [f"copies of {message_id} differ" for message_id, copies in relay.copies.items() if len(set(copies)) > 1]
+    findings += [f"{message_id} went to {len(to)} recipients" for message_id, to in relay.recipients.items() if len(to) > 1]
+    extra = sum(len(copies) - 1 for copies in relay.copies.values())
+    if extra > kills * 8:  # at most what was in flight at each kill: one a connection, and their records
+        findings.append(f"{extra} extra copies for {kills} kills")
+    if unsent:
+        findings.append(f"{unsent} notifications were not sent")
+    findings += _verified(folder)
+    return Verdict(findings=tuple(findings), acknowledged=len(ledger.mails) + len(ledger.alerts), tickets=tickets, extra_copies=extra)
+
+
+def _compare(kind: str, acknowledged: set[str], tried: set[str], found: Counter[str]) -> list[str]:
+    findings = [f"{kind} {name} was acknowledged and is lost" for name in acknowledged if not found[name]]
+    findings += [f"{kind} {name} made {count} entries" for name, count in found.items() if count > 1]
+    return findings + [f"{kind} {name} was never sent by anybody" for name in found if name not in tried]
+
+
+def _verified(folder: Path) -> list[str]:
+    store = Store(StoreSettings(path=str(folder / "var")), clock=clock.now)
+    try:
+        return [str(finding) for finding in store.read(lambda tx: list(verify.findings(tx)))]
+    finally:
+        store.close()
