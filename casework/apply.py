@@ -186,6 +186,7 @@ class Applier:
             "priority": f"P{ticket.priority}",
             "service": service,
             "team_name": team.name if team else "",
+            "requester": ticket.requester,
             "event_count": str(ticket.event_count),
             "opened_at": ticket.opened_at.strftime("%Y-%m-%d %H:%M UTC"),
             "reopen_days": str(self.casework.ruleset.settings.reopen_days),

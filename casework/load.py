@@ -13,7 +13,7 @@ from itsm.series import SeriesState
 from itsm.signal import DeliveryReport, MonitoringEvent, UserMessage
 from itsm.ticket import parse_number
 from itsm.token import VERP_PREFIX, is_our_mark, matches_recipient, read_message_id, read_verp
-from rules.answer import budget_keys
+from rules.answer import every_key
 from rules.snapshot import EventSnapshot, MailSnapshot, Referenced, Returned, SeenBefore
 from store import budgets, entries, series_rows, threads, tickets
 from store.transaction import Tx
@@ -103,8 +103,8 @@ def _load_mails(tx: Tx, workspace: Workspace, mails: list[tuple[Part, UserMessag
     load_tickets(tx, workspace, ids - workspace.tickets.keys())
     workspace.numbers |= {number: ticket.id for number, ticket in by_number.items()}
     workspace.participants = entries.participants(tx, workspace.tickets) if workspace.tickets else {}
-    senders = {canonical(message.sender.address) for _, message in mails if message.sender}
-    wanted = [key for sender in senders for key in budget_keys(sender, casework.ruleset.settings, tx.now)]
+    senders = {canonical(message.sender.address) if message.sender else "" for _, message in mails}
+    wanted = [key for sender in senders for key in every_key(sender, casework.ruleset.settings, tx.now)]
     workspace.budgets = budgets.used(tx, ((key.key, key.window_start) for key in wanted))
 
 

@@ -37,16 +37,17 @@ def run(root: Path, python: str, rest: list[str]) -> int:
 
 def missing(root: Path, programs: list[str]) -> list[str]:
     """What tests of this run will not be collected, a line each."""
-    lines = [f"{name} is not on this machine: its tests are not run" for name in programs]
+    lines = [f"{name} cannot be run here: its tests are not collected" for name in programs]
     corpora = Path(os.environ.get("TRIAGED_CORPORA", root.parent / "shared" / "corpora"))
     if not (corpora / "cases.jsonl").is_file():
-        lines.append("no corpora (set TRIAGED_CORPORA): their tests are not run")
+        lines.append("no corpora (set TRIAGED_CORPORA): their tests are not collected")
     return lines
 
 
 def found(program: str) -> bool:
-    """Whether a program is there, looked for where servers live too."""
-    return shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin") is not None
+    """Whether a program is there, looked for where servers live too; Postfix starts for root only."""
+    there = shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin") is not None
+    return there and (program != "postfix" or os.geteuid() == 0)
 
 
 def coverage(root: Path, python: str, environment: dict[str, str], folder: str) -> int:

@@ -66,8 +66,9 @@ class Notifier:
             self._free.put_nowait(each)
         self._wake, self._stop = asyncio.Event(), asyncio.Event()
         self._sending: set[asyncio.Task[None]] = set()
+        self._failures: list[BaseException] = []
         self._unreachable: str | None = None
-        self._open = False
+        self._open = self._ending = False
 
     def wake(self) -> None:
         """Something may be due. Call it in the loop's thread."""
@@ -80,6 +81,7 @@ class Notifier:
 
     async def run(self) -> None:
         """Work until stopped; raises Transient when the store does not answer, and may be run again."""
+        self._ending = False
         await self._store.awrite(outbox.release_all)
         try:
             while not self._stop.is_set():
@@ -88,13 +90,17 @@ class Notifier:
                     await self._until_reachable()
                 elif not await self._start_some():
                     await self._rest()
+                self._raise_failure()
         finally:
             await self._drain()
+        self._raise_failure()
 
     async def once(self) -> bool:
         """Claim and send one batch and wait for its end; False when nothing was due."""
         started = await self._start_some()
-        await asyncio.gather(*self._sending)
+        while self._sending:
+            await asyncio.wait(set(self._sending))
+        self._raise_failure()
         return started
 
     async def _start_some(self) -> bool:
@@ -118,7 +124,14 @@ class Notifier:
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
         self._sending.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            self._failures.append(error)
         self._wake.set()
+
+    def _raise_failure(self) -> None:
+        """What a mail's task failed by that is no affair of that mail: the store for long, or a bug; it ends the worker loudly."""
+        if self._failures:
+            raise self._failures.pop()
 
     async def _rest(self) -> None:
         """Wait until something may be due; a relay is not kept waiting with open connections meanwhile."""
@@ -189,9 +202,10 @@ class Notifier:
         claimed, self._open = ready.claimed, True
         submitter = await self._free.get()
         try:
-            if self._unreachable is None and not self._stop.is_set():
+            if self._unreachable is None and not self._ending:
                 self._unreachable = await asyncio.to_thread(submitter.ready)
-            if self._unreachable is not None or self._stop.is_set():
+                RELAY_UP.set(self._unreachable is None)
+            if self._unreachable is not None or self._ending:
                 await self._recorder.released(claimed)
                 return
             if not await self._recorder.sending(claimed):
@@ -249,11 +263,11 @@ class Notifier:
 
     async def _drain(self) -> None:
         """Give what is being sent a few seconds, then cut the connections; what was not begun is given back."""
-        if self._sending:
+        self._ending = True
+        while self._sending:
             await asyncio.wait(set(self._sending), timeout=self._settings.drain_seconds)
-        for each in self._submitters:
-            each.abort()
-        await asyncio.gather(*self._sending)  # a bug in one of them ends the worker loudly
+            for each in self._submitters:
+                each.abort()
         for each in self._submitters:
             await asyncio.to_thread(each.close)
 

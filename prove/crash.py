@@ -66,7 +66,9 @@ def die_at(folder: Path, step: str) -> books.Verdict:
         clients.stop()
         daemon.kill()
         relay.close()
-    return verdict if reached else books.Verdict(findings=(f"the step {step} was never reached",), acknowledged=0, tickets=0, extra_copies=0)
+    return (
+        verdict if reached else books.Verdict(findings=(f"the step {step} was never reached",), acknowledged=0, tickets=0, extra_copies=0)
+    )
 
 
 def finish(daemon: Daemon, folder: Path, ledger: Ledger, relay: RecordingRelay, *, kills: int) -> books.Verdict:

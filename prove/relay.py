@@ -39,7 +39,7 @@ class RecordingRelay:
                 session.transport.close()
         await asyncio.sleep(0.05)
 
-    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: ARG002, N802 -- aiosmtpd calls it so
         """Write the copy down, then say yes."""
         message_id = str(message_from_bytes(envelope.content)["message-id"]).strip("<>")
         self.copies[message_id].append(hashlib.sha256(envelope.content).hexdigest())

@@ -10,9 +10,10 @@ from itsm.service import Desk
 from itsm.signal import UserMessage
 from itsm.ticket import State, Ticket
 from rules.answer import acknowledgement
-from rules.audience import our_addresses, team_addressed, team_recipient
+from rules.audience import our_addresses, team_addressed
 from rules.authentication import TrustVerdict
 from rules.classify import classify
+from rules.notice import tell_team
 from rules.prioritise import prioritise_mail
 from rules.ruleset import Ruleset, Verdict
 from rules.snapshot import MailSnapshot
@@ -55,7 +56,9 @@ def open_for_mail(
     suggested = suggested_id or (snapshot.by_subject.id if snapshot.by_subject else None)
     if suggested is not None:
         effects.append(LinkTickets(ticket_id=HANDLE, other_id=suggested, kind="suggested"))
-    effects += _tell_team(ticket, message, desk, ruleset)
+    if ruleset.settings.team_notices:
+        used = snapshot.budgets_used
+        effects += tell_team(message, ticket, Event.TEAM_NEW, desk=desk, settings=ruleset.settings, budgets_used=used, now=now)
     answered, because = _acknowledge(message, envelope, snapshot, verdict, trust, ruleset, desk, now)
     reasons = Reasons(
         code="opened",
@@ -97,25 +100,6 @@ def _ticket(
         updated_at=now,
     )
     return ticket, f"{kind.reason} {priority.reason}"
-
-
-def _tell_team(ticket: Ticket, message: UserMessage, desk: Desk, ruleset: Ruleset) -> list[Effect]:
-    if not ruleset.settings.team_notices:
-        return []
-    recipient, suppressed = team_recipient(desk, ticket)
-    facts = {"words": message.reply_text or message.text, "requester_name": message.sender.name if message.sender else ""}
-    references = (message.message_id,) if message.message_id else ()
-    return [
-        Notify(
-            ticket_id=HANDLE,
-            event=Event.TEAM_NEW,
-            recipient=recipient,
-            facts=facts,
-            in_reply_to=message.message_id,
-            references=references,
-            suppressed_because=suppressed,
-        )
-    ]
 
 
 def _acknowledge(

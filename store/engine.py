@@ -16,7 +16,9 @@ PRAGMAS = (
     "foreign_keys = ON",
     "temp_store = MEMORY",
     "wal_autocheckpoint = 2000",
+    "journal_size_limit = 67108864",  # a WAL that grew behind a long read is cut back to 64 MiB
 )
+WRITER_CACHE = "cache_size = -32768"  # KiB: what a group of large mails changes stays in memory until its commit
 READERS = 4  # connections kept open for reading
 MORE_READERS = 4  # and those opened under load
 POOL_WAIT_SECONDS = 5
@@ -41,8 +43,7 @@ def open_engine(file: Path, *, busy_timeout_seconds: int, read_only: bool = Fals
     def _prepare(connection: sqlite3.Connection, _record: Any) -> None:
         for pragma in PRAGMAS:
             connection.execute(f"PRAGMA {pragma}")
-        if read_only:
-            connection.execute("PRAGMA query_only = ON")
+        connection.execute(f"PRAGMA {'query_only = ON' if read_only else WRITER_CACHE}")
 
     try:
         _assert_durable(engine, file)

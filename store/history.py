@@ -9,8 +9,9 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 import msgspec
-from sqlalchemy import insert, select, text
+from sqlalchemy import select
 
+from store.bulk import BulkInsert
 from store.chunking import in_lists
 from store.instants import from_column, to_column
 from store.schema import history, history_content, history_head
@@ -21,10 +22,6 @@ SALT_BYTES = 16
 GENESIS = b"\0" * 32
 
 NewEntry = tuple[str, str, str, tuple[int, ...], bytes]  # stream, kind, actor, ids, content
-_HEAD = text(
-    "INSERT INTO history_head (desk_id, stream, seq, hash) VALUES (:desk_id, :stream, :seq, :hash) "
-    "ON CONFLICT (desk_id, stream) DO UPDATE SET seq = excluded.seq, hash = excluded.hash"
-)
 
 
 class HistoryEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,6 +57,15 @@ def link_hash(
     return hashlib.sha256(previous + body).digest()
 
 
+_insert_entries = BulkInsert(history, "desk_id", "stream", "seq", "at", "kind", "actor", "ids", "commitment", "hash")
+_insert_contents = BulkInsert(history_content, "desk_id", "stream", "seq", "salt", "content")
+_move_heads = BulkInsert(
+    history_head,
+    *("desk_id", "stream", "seq", "hash"),
+    on_conflict="(desk_id, stream) DO UPDATE SET seq = excluded.seq, hash = excluded.hash",
+)
+
+
 def append_many(tx: Tx, entries: Sequence[NewEntry]) -> None:
     """Append entries to their streams, in the order given, in a fixed number of statements."""
     if not entries:
@@ -75,25 +81,11 @@ def append_many(tx: Tx, entries: Sequence[NewEntry]) -> None:
         named = msgspec.json.encode(ids).decode()
         digest = link_hash(previous, tx.desk_id, stream, seq, at, kind, actor, named, commitment)
         heads[stream] = (seq, digest)
-        place = {"desk_id": tx.desk_id, "stream": stream, "seq": seq}
-        rows.append(
-            place
-            | {
-                "at": at,
-                "kind": kind,
-                "actor": actor,
-                "ids": named,
-                "commitment": commitment,
-                "hash": digest,
-            }
-        )
-        contents.append(place | {"salt": salt, "content": content})
-    tx.connection.execute(insert(history), rows)
-    tx.connection.execute(insert(history_content), contents)
-    tx.connection.execute(
-        _HEAD,
-        [{"desk_id": tx.desk_id, "stream": stream, "seq": seq, "hash": digest} for stream, (seq, digest) in sorted(heads.items())],
-    )
+        rows.append((tx.desk_id, stream, seq, at, kind, actor, named, commitment, digest))
+        contents.append((tx.desk_id, stream, seq, salt, content))
+    _insert_entries(tx, rows)
+    _insert_contents(tx, contents)
+    _move_heads(tx, [(tx.desk_id, stream, seq, digest) for stream, (seq, digest) in sorted(heads.items())])
 
 
 def _heads(tx: Tx, streams: Iterable[str]) -> dict[str, tuple[int, bytes]]:

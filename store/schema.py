@@ -61,13 +61,7 @@ inbox = Table(
     Column("outcomes", Text, nullable=False, server_default=""),  # one code a part, "." while pending
     Column("reason", Text),  # why it is quarantined
     Column("done_at", BigInteger),
-    Index(
-        "inbox_pending",
-        "desk_id",
-        "id",
-        sqlite_where=text("state = 'pending'"),
-        postgresql_where=text("state = 'pending'"),
-    ),
+    Index("inbox_pending", "desk_id", "id", sqlite_where=text("state = 'pending'"), postgresql_where=text("state = 'pending'")),
     Index(
         "inbox_message_id",
         "desk_id",
@@ -75,30 +69,11 @@ inbox = Table(
         sqlite_where=text("message_id_sha256 IS NOT NULL"),
         postgresql_where=text("message_id_sha256 IS NOT NULL"),
     ),
-    Index(
-        "inbox_quarantined",
-        "desk_id",
-        "id",
-        sqlite_where=text("state = 'quarantined'"),
-        postgresql_where=text("state = 'quarantined'"),
-    ),
-    Index(
-        "inbox_done",
-        "desk_id",
-        "done_at",
-        sqlite_where=text("done_at IS NOT NULL"),
-        postgresql_where=text("done_at IS NOT NULL"),
-    ),
+    Index("inbox_quarantined", "desk_id", "id", sqlite_where=text("state = 'quarantined'"), postgresql_where=text("state = 'quarantined'")),
+    Index("inbox_done", "desk_id", "done_at", sqlite_where=text("done_at IS NOT NULL"), postgresql_where=text("done_at IS NOT NULL")),
 )
 
-raw = Table(
-    "raw",
-    metadata,
-    _desk(),
-    _key("inbox_id"),
-    _key("seq", Integer),
-    Column("chunk", LargeBinary, nullable=False),
-)
+raw = Table("raw", metadata, _desk(), _key("inbox_id"), _key("seq", Integer), Column("chunk", LargeBinary, nullable=False))
 
 idempotency = Table(
     "idempotency",
@@ -144,11 +119,7 @@ part = Table(  # a part with an effect, or one that waits
         postgresql_where=text("outcome = 'quarantined'"),
     ),
     Index(
-        "part_ticket",
-        "desk_id",
-        "ticket_id",
-        sqlite_where=text("ticket_id IS NOT NULL"),
-        postgresql_where=text("ticket_id IS NOT NULL"),
+        "part_ticket", "desk_id", "ticket_id", sqlite_where=text("ticket_id IS NOT NULL"), postgresql_where=text("ticket_id IS NOT NULL")
     ),
 )
 
@@ -304,14 +275,7 @@ series = Table(
     Column("ticket_id", BigInteger),
     Column("version", Integer, nullable=False),
     Index("series_key", "desk_id", "source", "key_sha256", unique=True),
-    Index(
-        "series_open",
-        "desk_id",
-        "source",
-        "id",
-        sqlite_where=text("open = 1"),
-        postgresql_where=text("open"),
-    ),
+    Index("series_open", "desk_id", "source", "id", sqlite_where=text("open = 1"), postgresql_where=text("open")),
 )
 
 # ---------------------------------------------------------------- outbox: commit 3
@@ -347,21 +311,8 @@ outbox = Table(
     Column("last_error", Text),
     Column("bounced_at", BigInteger),
     Index("outbox_message_id", "desk_id", "message_id_sha256", unique=True),
-    Index(
-        "outbox_due",
-        "desk_id",
-        "due_at",
-        "id",
-        sqlite_where=text("state = 'queued'"),
-        postgresql_where=text("state = 'queued'"),
-    ),
-    Index(
-        "outbox_sending",
-        "desk_id",
-        "lease_until",
-        sqlite_where=text("state = 'sending'"),
-        postgresql_where=text("state = 'sending'"),
-    ),
+    Index("outbox_due", "desk_id", "due_at", "id", sqlite_where=text("state = 'queued'"), postgresql_where=text("state = 'queued'")),
+    Index("outbox_sending", "desk_id", "lease_until", sqlite_where=text("state = 'sending'"), postgresql_where=text("state = 'sending'")),
     Index(
         "outbox_unsettled",
         "desk_id",
@@ -372,30 +323,11 @@ outbox = Table(
         postgresql_where=text("state IN ('queued', 'sending')"),
     ),
     Index("outbox_ticket", "desk_id", "ticket_id", "id"),
-    Index(
-        "outbox_held",
-        "desk_id",
-        "id",
-        sqlite_where=text("state = 'held'"),
-        postgresql_where=text("state = 'held'"),
-    ),
-    Index(
-        "outbox_dead",
-        "desk_id",
-        "id",
-        sqlite_where=text("state = 'dead'"),
-        postgresql_where=text("state = 'dead'"),
-    ),
+    Index("outbox_held", "desk_id", "id", sqlite_where=text("state = 'held'"), postgresql_where=text("state = 'held'")),
+    Index("outbox_dead", "desk_id", "id", sqlite_where=text("state = 'dead'"), postgresql_where=text("state = 'dead'")),
 )
 
-outbox_raw = Table(
-    "outbox_raw",
-    metadata,
-    _desk(),
-    _key("outbox_id"),
-    _key("seq", Integer),
-    Column("chunk", LargeBinary, nullable=False),
-)
+outbox_raw = Table("outbox_raw", metadata, _desk(), _key("outbox_id"), _key("seq", Integer), Column("chunk", LargeBinary, nullable=False))
 
 # ---------------------------------------------------------------- history
 
@@ -442,13 +374,7 @@ totals = Table(
 
 # ---------------------------------------------------------------- the desk itself
 
-counter = Table(
-    "counter",
-    metadata,
-    _desk(),
-    Column("name", Text, primary_key=True),
-    Column("next", BigInteger, nullable=False),
-)
+counter = Table("counter", metadata, _desk(), Column("name", Text, primary_key=True), Column("next", BigInteger, nullable=False))
 
 process = Table(  # a running process: node number for identifiers, heartbeat for claims
     "process",

@@ -166,9 +166,7 @@ def links_of(tx: Tx, ticket_id: int) -> list[tuple[int, str]]:
 def open_counts(tx: Tx) -> dict[tuple[str, int, str, str], int]:
     """Open tickets by (type, priority, team, state), for the gauges."""
     counts: dict[tuple[str, int, str, str], int] = {}
-    query = select(ticket.c.type, ticket.c.priority, ticket.c.team, ticket.c.state).where(
-        ticket.c.desk_id == tx.desk_id, _IS_OPEN
-    )
+    query = select(ticket.c.type, ticket.c.priority, ticket.c.team, ticket.c.state).where(ticket.c.desk_id == tx.desk_id, _IS_OPEN)
     for row in tx.connection.execute(query):
         key = (row.type, row.priority, row.team, row.state)
         counts[key] = counts.get(key, 0) + 1

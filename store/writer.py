@@ -127,7 +127,7 @@ class Writer:
         try:
             results = many(tx, [each.job.item for each in wanted])
             _sql(tx.connection, "RELEASE job")
-        except Exception as error:
+        except Exception as error:  # the boundary of one call: whose fault it was is found out one by one
             _roll_back_job(tx, callbacks, error)
             return False
         for each, result in zip(wanted, results, strict=True):

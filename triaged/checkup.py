@@ -157,7 +157,7 @@ def _certificate(configuration: Configuration) -> Iterator[Result]:
 
 def _end_of(certificate_file: str) -> datetime:
     """When the first certificate of a PEM file ends."""
-    decoded = ssl._ssl._test_decode_cert(certificate_file)  # type: ignore[attr-defined]
+    decoded = ssl._ssl._test_decode_cert(certificate_file)  # type: ignore[attr-defined]  # the stdlib's own reader of a certificate has no public name
     return datetime.fromtimestamp(ssl.cert_time_to_seconds(str(decoded["notAfter"])), UTC)
 
 

@@ -1,5 +1,6 @@
 """The command line: finds the verb, loads only what it needs, and turns every error into one sentence and an exit code."""
 
+import difflib
 import importlib
 import os
 import sys
@@ -61,6 +62,13 @@ class Verbs(click.Group):
         command = importlib.import_module(f"triaged.commands.{verb.module}").command
         assert isinstance(command, click.Command)
         return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        """Name the nearest verb when there is none of that name."""
+        if args and args[0] not in VERBS and not args[0].startswith("-"):
+            near = difflib.get_close_matches(args[0], VERBS, n=1)
+            ctx.fail(f"there is no verb {args[0]!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the verbs without importing them."""

@@ -52,10 +52,11 @@ def content_of(leaves: tuple[Leaf, ...]) -> Content:
             defects.append(defect)
         disposition = leaf.header.word("content-disposition").partition(";")[0].strip()
         name = leaf.file_name()
-        is_text = _is_text(leaf, disposition, name)
-        sha256 = hashlib.sha256(octets.rstrip() if is_text else octets)  # one blank line more at the end is the same mail
-        digest.update(leaf.content_type.encode("utf-8", "replace") + b"\0" + sha256.digest())
-        if is_text:
+        sha256 = hashlib.sha256(octets)
+        is_words = leaf.content_type.startswith("text/")
+        same = hashlib.sha256(octets.rstrip()) if is_words else sha256  # one blank line more at the end is the same mail
+        digest.update(leaf.content_type.encode("utf-8", "replace") + b"\0" + same.digest())
+        if _is_text(leaf, disposition, name):
             texts.append(_Text(leaf=leaf, octets=octets, is_html=leaf.content_type in HTML_TYPES))
             continue
         if leaf.content_type == "text/calendar":

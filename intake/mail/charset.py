@@ -6,6 +6,7 @@ import chardet
 
 GUESS_SAMPLE_BYTES = 16_384
 MIN_GUESS_BYTES = 200
+MIN_WORD_BYTES = 5
 _ASCII = bytes(range(128))
 BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -80,7 +81,7 @@ def _undeclared(octets: bytes, codec: str | None, wrong: str, guess: bool) -> tu
 
 def _can_be_guessed(octets: bytes) -> bool:
     """A few words with some accents are Western far more often than what a guess makes of them."""
-    return len(octets) >= MIN_GUESS_BYTES or len(octets.translate(None, delete=_ASCII)) * 3 > len(octets)
+    return len(octets) >= MIN_GUESS_BYTES or (len(octets) > MIN_WORD_BYTES and len(octets.translate(None, delete=_ASCII)) * 2 > len(octets))
 
 
 def _strictly(octets: bytes, codec: str) -> str | None:

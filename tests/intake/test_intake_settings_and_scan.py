@@ -7,7 +7,17 @@ from hypothesis import strategies as st
 from intake.context import ALERT_FORMATS, GenericMapping
 from intake.parse import ADAPTERS, RETRY_STATUS
 from intake.scan import message_id_of, received_count
-from intake.settings import DEFAULT_SOURCES, HttpSettings, IntakeSettings, SmtpSettings, Source, host_and_port, on_loopback, refusals, sources_of
+from intake.settings import (
+    DEFAULT_SOURCES,
+    HttpSettings,
+    IntakeSettings,
+    SmtpSettings,
+    Source,
+    host_and_port,
+    on_loopback,
+    refusals,
+    sources_of,
+)
 
 
 def refused(**settings):
@@ -21,7 +31,9 @@ def test_zero_configuration_is_safe():
     assert on_loopback(HttpSettings().listen)
 
 
-@pytest.mark.parametrize(("listen", "loopback"), [("localhost:25", True), ("[::1]:25", True), ("0.0.0.0:25", False), ("mail.example:25", False)])
+@pytest.mark.parametrize(
+    ("listen", "loopback"), [("localhost:25", True), ("[::1]:25", True), ("0.0.0.0:25", False), ("mail.example:25", False)]
+)
 def test_what_is_loopback(listen, loopback):
     assert on_loopback(listen) is loopback
 

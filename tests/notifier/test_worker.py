@@ -304,7 +304,7 @@ def test_there_are_never_more_mails_in_memory_than_configured(enqueue, relay, to
     assert store.read(outbox.counts) == {"queued": 3}
 
 
-def test_a_notification_is_found_without_a_word_about_it(enqueue, relay, to_relay, monkeypatch):
+def test_a_notification_is_found_without_a_word_about_it_and_no_connection_is_kept_open_idly(enqueue, relay, to_relay, monkeypatch):
     monkeypatch.setattr("notifier.worker.IDLE_SECONDS", 0.01)
     server = relay()
     worker = to_relay(server)
@@ -314,7 +314,7 @@ def test_a_notification_is_found_without_a_word_about_it(enqueue, relay, to_rela
         rounds.append(True)
         if len(rounds) == 10:
             enqueue()
-        return bool(server.taken)
+        return "quit" in server.commands
 
     run_until(worker, condition)
     assert len(server.taken) == 1
@@ -444,6 +444,19 @@ def test_a_store_that_does_not_answer_ends_the_run_to_be_started_again(enqueue, 
     worker._store = Broken()
     with pytest.raises(Transient):
         asyncio.run(worker.run())
+
+
+@pytest.mark.parametrize("whole_life", [True, False])
+def test_a_bug_in_what_is_written_down_ends_the_worker_loudly(enqueue, relay, to_relay, whole_life):
+    enqueue()
+    worker = to_relay(relay())
+
+    async def sending(claimed):
+        raise AssertionError("a bug")
+
+    worker._recorder.sending = sending
+    with pytest.raises(AssertionError, match="a bug"):
+        asyncio.run(worker.run()) if whole_life else once(worker)
 
 
 def test_a_request_survives_the_way_to_the_child(enqueue, notifier):

@@ -123,6 +123,7 @@ WORK: dict[str, Callable[[Tx], object]] = {
     "rendered bytes": lambda tx: outbox.rendered_bytes(tx, [1]),
     "notifications of a ticket": lambda tx: outbox.listed(tx, ticket_id=1),
     "dead notifications": lambda tx: outbox.listed(tx, state="dead"),
+    "notifications counted": outbox.counts,
     "next notification": outbox.next_due,
     "oldest notification": outbox.oldest_queued,
     "append history": lambda tx: history.append_many(tx, [("ticket:1", "open", "a@x", (1,), b"{}")]),
@@ -156,6 +157,7 @@ PARTIAL = {
     "claim notifications": "outbox_due",
     "expired sendings": "outbox_sending",
     "dead notifications": "outbox_dead",
+    "notifications counted": "outbox_held",
     "next notification": "outbox_due",
 }
 

@@ -19,7 +19,9 @@ def api(desk, mail):
     app = Starlette(routes=Api(desk.store, lambda: desk.casework, WebportalSettings(page_limit=2), lambda: outgoing.append(1)).routes())
 
     def token(*scopes, acts_as="agent:ben"):
-        return desk.store.write(lambda tx: credentials.create_token(tx, "-".join(scopes) + acts_as, scopes=scopes, acts_as=acts_as)).result()
+        return desk.store.write(
+            lambda tx: credentials.create_token(tx, "-".join(scopes) + acts_as, scopes=scopes, acts_as=acts_as)
+        ).result()
 
     with TestClient(app) as client:
         client.token, client.outgoing, client.desk = token, outgoing, desk
@@ -68,7 +70,9 @@ def test_tickets_are_found_by_state_type_and_requester(api):
     assert api.get("/api/v1/tickets", params={"status": "closed"}).json()["items"] == []
 
 
-@pytest.mark.parametrize(("name", "value"), [("status", "x"), ("type", "x"), ("cursor", "x"), ("limit", "-1"), ("limit", "0"), ("cursor", "9" * 20)])
+@pytest.mark.parametrize(
+    ("name", "value"), [("status", "x"), ("type", "x"), ("cursor", "x"), ("limit", "-1"), ("limit", "0"), ("cursor", "9" * 20)]
+)
 def test_a_wrong_parameter_is_told(api, name, value):
     answer = api.get("/api/v1/tickets", params={name: value})
     assert answer.status_code == 400

@@ -35,7 +35,9 @@ class Door:
         self.thread.start()
         self.clients = []
         passwords = {each.name: "secret" for each in self.settings.login}
-        self.door = SmtpDoor(self.settings, self.acceptor, policy=lambda: policy_of(self.settings, DESK, passwords), domain=DESK.domain, clock=lambda: NOW)
+        self.door = SmtpDoor(
+            self.settings, self.acceptor, policy=lambda: policy_of(self.settings, DESK, passwords), domain=DESK.domain, clock=lambda: NOW
+        )
         self.run(self.door.start())
 
     def run(self, work):
@@ -147,7 +149,17 @@ def test_the_null_reverse_path_is_empty(door):
     assert door.stored()[0][0].reverse_path == ""
 
 
-SMUGGLED = [b"\n.\n", b"\n.\r\n", b"\r\n.\n", b"\r.\r", b"\r.\r\n", b"\r\n.\r", b"\n.\r", b"\r.\n", b"\x00\r\n.\r\n\x00".replace(b"\r\n", b"\n")]
+SMUGGLED = [
+    b"\n.\n",
+    b"\n.\r\n",
+    b"\r\n.\n",
+    b"\r.\r",
+    b"\r.\r\n",
+    b"\r\n.\r",
+    b"\n.\r",
+    b"\r.\n",
+    b"\x00\r\n.\r\n\x00".replace(b"\r\n", b"\n"),
+]
 
 
 @pytest.mark.parametrize("end", SMUGGLED)
@@ -172,7 +184,7 @@ def reference(stream):
         lines.append(line[1:] if line.startswith(b".") else line)
 
 
-@pytest.mark.parametrize("body", [b"Subject: x\r\n\r\na.\r\n..b\r\n...\r\nend..\r\n", b"", b".\r\n".replace(b".", b"..") , b"x: y\r\n\r\n"])
+@pytest.mark.parametrize("body", [b"Subject: x\r\n\r\na.\r\n..b\r\n...\r\nend..\r\n", b"", b".\r\n".replace(b".", b".."), b"x: y\r\n\r\n"])
 def test_the_block_reader_answers_like_a_line_reader_wherever_the_bytes_are_cut(door, body):
     stream = body + b".\r\n"
     expected = reference(stream)
