@@ -178,6 +178,7 @@ class Applier:
         desk = self.casework.desk
         team = team_by_key(desk, ticket.team)
         service = next((each.name for each in desk.services if each.key == ticket.service), ticket.service)
+        settings = self.casework.ruleset.settings
         return {
             "number": number_text(ticket.type, ticket.number),
             "type": ticket.type.value.replace("_", " "),
@@ -189,7 +190,7 @@ class Applier:
             "requester": ticket.requester,
             "event_count": str(ticket.event_count),
             "opened_at": ticket.opened_at.strftime("%Y-%m-%d %H:%M UTC"),
-            "reopen_days": str(self.casework.ruleset.settings.reopen_days),
+            "reopen_days": str(min(settings.reopen_days, settings.close_after_days)),  # what is closed is not reopened
         }
 
     def _keep_series(self, effect: KeepSeries) -> None:

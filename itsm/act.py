@@ -44,7 +44,7 @@ class Verb(StrEnum):
 class Act(msgspec.Struct, frozen=True, kw_only=True, tag="act"):
     """One verb on one ticket. `text` is the public words of reply and resolve, or the note; other arguments are by name.
 
-    `assign` takes `team` and/or `assignee`; `pend` takes `reason` (customer, vendor, change, scheduled); `resolve` takes
+    `assign` takes `team` and/or `assignee`; `pend` takes `reason` (customer, vendor, change, scheduled); `resolve` may take
     `code`; `prioritise` takes `impact` and `urgency` (1..3); `classify` takes `type`, `service` and/or `tags`.
     `expected_version` makes the act a conflict when somebody was faster; None takes the ticket as it is.
     """

@@ -9,29 +9,31 @@ _DESK = frozenset({ActorKind.AGENT, ActorKind.OPERATOR, ActorKind.SYSTEM})
 _ALL = _DESK | {ActorKind.REQUESTER}
 OPEN = frozenset({State.NEW, State.IN_PROGRESS, State.PENDING})
 PENDING_REASONS = ("customer", "vendor", "change", "scheduled")
+MAX_ARGUMENT_CHARACTERS = 500
 
 
 class Move(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of the table: from these states, by these actors, to that state (None: it stays)."""
+    """One line of the table: from these states, by these actors, to that state (None: it stays), with these arguments."""
 
     sources: frozenset[State]
     actors: frozenset[ActorKind]
     target: State | None
+    arguments: tuple[str, ...] = ()
 
 
 MOVES: dict[Verb, Move] = {
     Verb.START: Move(sources=OPEN, actors=_DESK, target=State.IN_PROGRESS),
-    Verb.ASSIGN: Move(sources=OPEN, actors=_DESK, target=None),
-    Verb.PEND: Move(sources=OPEN, actors=_DESK, target=State.PENDING),
+    Verb.ASSIGN: Move(sources=OPEN, actors=_DESK, target=None, arguments=("team", "assignee")),
+    Verb.PEND: Move(sources=OPEN, actors=_DESK, target=State.PENDING, arguments=("reason",)),
     Verb.RESUME: Move(sources=frozenset({State.PENDING}), actors=_ALL, target=State.IN_PROGRESS),
-    Verb.RESOLVE: Move(sources=OPEN, actors=_ALL, target=State.RESOLVED),
+    Verb.RESOLVE: Move(sources=OPEN, actors=_ALL, target=State.RESOLVED, arguments=("code",)),
     Verb.REOPEN: Move(sources=frozenset({State.RESOLVED}), actors=_ALL, target=State.IN_PROGRESS),
     Verb.CLOSE: Move(sources=frozenset({State.RESOLVED}), actors=_ALL, target=State.CLOSED),
     Verb.CANCEL: Move(sources=OPEN, actors=_ALL, target=State.CANCELLED),
     Verb.REPLY: Move(sources=OPEN | {State.RESOLVED}, actors=_ALL, target=None),
     Verb.NOTE: Move(sources=frozenset(State), actors=_DESK, target=None),
-    Verb.PRIORITISE: Move(sources=OPEN, actors=_DESK, target=None),
-    Verb.CLASSIFY: Move(sources=OPEN, actors=_DESK, target=None),
+    Verb.PRIORITISE: Move(sources=OPEN, actors=_DESK, target=None, arguments=("impact", "urgency")),
+    Verb.CLASSIFY: Move(sources=OPEN, actors=_DESK, target=None, arguments=("type", "service", "tags")),
 }
 
 
@@ -61,10 +63,20 @@ def judge(ticket: Ticket, act: Act) -> Legal | Illegal:
         return Illegal(reason=f"{act.actor.kind.value} may not {act.verb.value} a ticket", legal_acts=options)
     if ticket.state not in move.sources:
         return Illegal(reason=f"a ticket that is {ticket.state.value} cannot be changed by {act.verb.value}", legal_acts=options)
-    missing = _missing(act)
-    if missing:
-        return Illegal(reason=missing, legal_acts=options)
+    wrong = _surplus(act, move) or _missing(act)
+    if wrong:
+        return Illegal(reason=wrong, legal_acts=options)
     return Legal(state=move.target or ticket.state)
+
+
+def _surplus(act: Act, move: Move) -> str:
+    """What the act has that this verb does not take, "" when nothing: a mistyped name must not pass unseen."""
+    for name, value in act.arguments.items():
+        if name not in move.arguments:
+            return f"{act.verb.value} takes {' and '.join(move.arguments) or 'no arguments'}, not {name!r}"
+        if len(value) > MAX_ARGUMENT_CHARACTERS:
+            return f"{name} is longer than {MAX_ARGUMENT_CHARACTERS} characters"
+    return ""
 
 
 def _missing(act: Act) -> str:

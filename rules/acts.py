@@ -1,20 +1,21 @@
 """What an act or a due timer does to a ticket: one pure judgement for every channel (design 4)."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import msgspec
 
 from itsm.act import Act, ActorKind, Verb
 from itsm.address import Address
-from itsm.decision import AddEntry, ChangeTicket, ClearTimer, Decision, Direction, Effect, Notify, Reasons, SetTimer, Visibility
+from itsm.decision import AddEntry, ChangeTicket, Decision, Direction, Effect, Notify, Reasons, Visibility
 from itsm.envelope import Outcome
-from itsm.lifecycle import Illegal, judge
+from itsm.lifecycle import Illegal, judge, legal_acts
 from itsm.notification import Event
+from itsm.permission import refusal
 from itsm.service import Desk
 from itsm.signal import TimerDue
 from itsm.ticket import State, Ticket, TicketType
 from rules.audience import team_recipient
-from rules.follow_up import AUTO_CLOSE
+from rules.reopening import auto_close, stays_open, too_late, wake
 from rules.ruleset import Ruleset
 
 NO_REQUESTER = "the ticket has no requester"
@@ -24,12 +25,19 @@ MAX_TAGS = 20
 
 def decide_act(act: Act, ticket: Ticket, *, ruleset: Ruleset, desk: Desk, now: datetime) -> Decision | Illegal:
     """The decision for one act on the ticket it names, or why it may not be."""
+    denied = refusal(act.actor)
+    if denied:
+        return Illegal(reason=denied, legal_acts=())
     judged = judge(ticket, act)
     if isinstance(judged, Illegal):
         return judged
+    options = legal_acts(ticket, act.actor.kind)
     unknown = _unknown(act, desk)
     if unknown:
-        return Illegal(reason=unknown, legal_acts=())
+        return Illegal(reason=unknown, legal_acts=options)
+    if _reopens(act, ticket) and too_late(ticket, ruleset.settings, now):
+        late = f"it was resolved more than {ruleset.settings.reopen_days} days ago: open a new ticket"
+        return Illegal(reason=late, legal_acts=tuple(each for each in options if each is not act.verb))
     actor = actor_text(act)
     after = _after(act, ticket, judged.state, ruleset, now)
     effects: list[Effect] = []
@@ -37,6 +45,8 @@ def decide_act(act: Act, ticket: Ticket, *, ruleset: Ruleset, desk: Desk, now: d
         effects.append(ChangeTicket(before=ticket, after=after, verb=act.verb.value, actor=actor))
     if act.text.strip():
         effects.append(_words(act, ticket, actor))
+    if _is_requesters_reply(act):
+        effects += wake(ticket, actor, now)
     effects += _timers(act, ticket, ruleset, now)
     effects += _notices(act, after, desk)
     reasons = Reasons(code=f"act_{act.verb.value}", sentence=f"{actor} asked for it.", ruleset_sha256=ruleset.sha256, trust=act.actor.trust)
@@ -46,6 +56,14 @@ def decide_act(act: Act, ticket: Ticket, *, ruleset: Ruleset, desk: Desk, now: d
 def actor_text(act: Act) -> str:
     """Who acts, as the history names them: `agent:ben`."""
     return f"{act.actor.kind.value}:{act.actor.name}" if act.actor.name else act.actor.kind.value
+
+
+def _is_requesters_reply(act: Act) -> bool:
+    return act.verb is Verb.REPLY and act.actor.kind is ActorKind.REQUESTER
+
+
+def _reopens(act: Act, ticket: Ticket) -> bool:
+    return act.verb is Verb.REOPEN or (_is_requesters_reply(act) and ticket.state is State.RESOLVED)
 
 
 def _unknown(act: Act, desk: Desk) -> str:
@@ -74,7 +92,7 @@ def _after(act: Act, ticket: Ticket, state: State, ruleset: Ruleset, now: dateti
             priority = ruleset.settings.priority[impact - 1][urgency - 1]
             after = msgspec.structs.replace(ticket, impact=impact, urgency=urgency, priority=priority)
         case Verb.CLASSIFY:
-            tags = tuple(given["tags"].split())[:MAX_TAGS] if "tags" in given else ticket.tags
+            tags = tuple(dict.fromkeys(given["tags"].split()))[:MAX_TAGS] if "tags" in given else ticket.tags
             type_ = TicketType(given.get("type", ticket.type.value))
             after = msgspec.structs.replace(ticket, type=type_, service=given.get("service", ticket.service), tags=tags)
         case _:
@@ -106,11 +124,12 @@ def _resolution_code(act: Act, ticket: Ticket, state: State) -> str:
 
 
 def _words(act: Act, ticket: Ticket, actor: str) -> AddEntry:
+    """The entry: public when the requester wrote it or is told of it, else for the desk alone."""
     desk = act.actor.kind is not ActorKind.REQUESTER
     return AddEntry(
         ticket_id=ticket.id,
         direction=Direction.DESK if desk else Direction.INBOUND,
-        visibility=Visibility.INTERNAL if act.verb is Verb.NOTE else Visibility.PUBLIC,
+        visibility=Visibility.INTERNAL if desk and act.verb not in TELLS_REQUESTER else Visibility.PUBLIC,
         author=actor,
         author_name=act.actor.name,
         verified=True,
@@ -120,29 +139,24 @@ def _words(act: Act, ticket: Ticket, actor: str) -> AddEntry:
 
 def _timers(act: Act, ticket: Ticket, ruleset: Ruleset, now: datetime) -> list[Effect]:
     if act.verb is Verb.RESOLVE:
-        return [auto_close(ticket.id, ruleset, now)]
+        return [auto_close(ticket.id, ruleset.settings, now)]
     if act.verb in (Verb.REOPEN, Verb.CLOSE):
-        return [ClearTimer(subject_kind="ticket", subject_id=ticket.id, kind=AUTO_CLOSE)]
+        return [stays_open(ticket.id)]
     return []
-
-
-def auto_close(ticket_id: int, ruleset: Ruleset, now: datetime) -> SetTimer:
-    """The timer that closes a resolved ticket."""
-    due = now + timedelta(days=ruleset.settings.close_after_days)
-    return SetTimer(subject_kind="ticket", subject_id=ticket_id, kind=AUTO_CLOSE, due_at=due)
 
 
 def _notices(act: Act, ticket: Ticket, desk: Desk) -> list[Effect]:
     """The requester hears what the desk says; the team hears what the requester does."""
     if act.actor.kind is ActorKind.REQUESTER:
         recipient, suppressed = team_recipient(desk, ticket)
-        facts = {"words": act.text, "requester_name": ticket.requester_name, "reason": act.verb.value}
+        facts = {"words": act.text, "requester": ticket.requester, "requester_name": ticket.requester_name, "reason": act.verb.value}
         return [Notify(ticket_id=ticket.id, event=Event.TEAM_REPLY, recipient=recipient, facts=facts, suppressed_because=suppressed)]
     event = TELLS_REQUESTER.get(act.verb)
     if event is None:
         return []
     recipient = Address(name=ticket.requester_name, address=ticket.requester)
-    facts = {"words": act.text, "requester_name": ticket.requester_name, "code": ticket.resolution_code}
+    agent = next((each.name for each in desk.agents if each.key == act.actor.name), "")
+    facts = {"words": act.text, "requester_name": ticket.requester_name, "code": ticket.resolution_code, "agent_name": agent}
     suppressed = None if ticket.requester else NO_REQUESTER
     return [Notify(ticket_id=ticket.id, event=event, recipient=recipient, facts=facts, suppressed_because=suppressed)]
 
@@ -155,7 +169,7 @@ def decide_auto_close(timer: TimerDue, ticket: Ticket | None, stored_generation:
     after = msgspec.structs.replace(ticket, state=State.CLOSED, closed_at=now, updated_at=now)
     effects: tuple[Effect, ...] = (
         ChangeTicket(before=ticket, after=after, verb="close", actor="system:auto_close"),
-        ClearTimer(subject_kind="ticket", subject_id=ticket.id, kind=AUTO_CLOSE),
+        stays_open(ticket.id),
     )
     reasons = Reasons(code="auto_closed", sentence="Resolved long enough without an answer.")
     return Decision(outcome=Outcome.APPENDED, ticket_id=ticket.id, effects=effects, reasons=reasons)

@@ -43,6 +43,17 @@ def budget_keys(address: str, settings: RulesSettings, now: datetime) -> tuple[B
     )
 
 
+def notice_key(sender: str, settings: RulesSettings, now: datetime) -> BudgetKey:
+    """The budget of the notices to teams that mails of this sender cause."""
+    hour = now.replace(minute=0, second=0, microsecond=0)
+    return BudgetKey(key=f"notice/sender/{canonical(sender)}", window_start=hour, limit=settings.budgets.notices_per_sender_hour)
+
+
+def every_key(sender: str, settings: RulesSettings, now: datetime) -> tuple[BudgetKey, ...]:
+    """All budgets that the decision on a mail of this sender may draw on."""
+    return (*budget_keys(sender, settings, now), notice_key(sender, settings, now))
+
+
 def acknowledgement(
     message: UserMessage,
     envelope: Envelope,
@@ -69,9 +80,9 @@ def acknowledgement(
 def _against(
     message: UserMessage, envelope: Envelope, trust: int, verdict: Verdict, settings: RulesSettings, our_addresses: frozenset[str]
 ) -> str | None:
-    if message.sender is None:
+    if message.sender is None or not domain_of(message.sender.address):
         return "Not acknowledged: no usable From address."
-    if envelope.reverse_path == "":
+    if envelope.reverse_path == "":  # RFC 3834 4: an answer would have nowhere to go
         return "Not acknowledged: null reverse-path (RFC 3834 2)."
     if message.unanswerable is not None:
         return f"Not acknowledged: {message.unanswerable}."

@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+from collections.abc import Iterator
 
 import msgspec
 
@@ -10,13 +11,14 @@ from itsm.envelope import Channel, Envelope
 from itsm.signal import UserMessage
 
 MAX_FIELD_CHARACTERS = 8192
-_COMMENT = re.compile(r"\([^()]*\)")
-_DMARC = re.compile(r"\s*dmarc\s*=\s*([a-z]+)", re.IGNORECASE)
-_HEADER_FROM = re.compile(r"header\.from\s*=\s*\"?([^\s\";]+)", re.IGNORECASE)
+_PLAIN = re.compile(r'[^"();]+')
+_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*+)"', re.DOTALL)
+_IN_COMMENT = re.compile(r"[^()\\]+|\\.|[()]", re.DOTALL)
+_SYNTAX = str.maketrans(dict.fromkeys(" \t\r\n=;", "\ufffd"))  # what a quoted string may hold and must not mean
 
 
 class TrustSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Whose word counts: authserv-ids, networks that hand over checked mail (prefixes of addresses), From by login."""
+    """Whose word counts: authserv-ids, client addresses and networks that hand over checked mail, From by SMTP login."""
 
     authserv_ids: tuple[str, ...] = ()
     handed_over_from: tuple[str, ...] = ()
@@ -35,7 +37,7 @@ def trust_of(message: UserMessage, envelope: Envelope, settings: TrustSettings) 
     if message.sender is None:
         return TrustVerdict(level=0, reason="no usable From address")
     sender = canonical(message.sender.address)
-    if envelope.login is not None:
+    if envelope.channel is Channel.SMTP and envelope.login is not None:  # elsewhere a login is the name of an API token
         allowed = {canonical(each) for each in settings.senders_of_login.get(envelope.login, ())}
         if sender in allowed:
             return TrustVerdict(level=1, reason="submitted with a login that may use this From address")
@@ -51,42 +53,78 @@ def _handed_over(envelope: Envelope, settings: TrustSettings) -> bool:
     """Only mail that a listed host brought can carry results that a stranger did not write (RFC 8601 section 5)."""
     if envelope.channel is Channel.IMAP:
         return True
-    return any(_is_peer(envelope.peer, each) for each in settings.handed_over_from)
+    return envelope.channel is Channel.SMTP and any(_is_peer(envelope.peer, each) for each in settings.handed_over_from)
 
 
 def _is_peer(peer: str, listed: str) -> bool:
-    """Whether a peer is an address, begins like one that ends in "." or ":", or lies in a network such as `10.0.0.0/8`."""
-    if "/" not in listed:
-        return peer == listed or (listed.endswith((".", ":")) and peer.startswith(listed))
+    """Whether a peer is this address or lies in this network, such as `10.0.0.0/8`; an IPv4 peer of an IPv6 socket counts as IPv4."""
     try:
-        return ipaddress.ip_address(peer) in ipaddress.ip_network(listed, strict=False)
+        address, network = ipaddress.ip_address(peer), ipaddress.ip_network(listed, strict=False)
     except ValueError:
         return False
+    return (getattr(address, "ipv4_mapped", None) or address) in network
 
 
 def _by_results(field: str, domain: str, settings: TrustSettings) -> TrustVerdict:
-    """Read the topmost field only (RFC 8601 2.2); a field without authserv-id, as Microsoft writes it, is nobody's word."""
-    text = _without_comments(field[:MAX_FIELD_CHARACTERS])
-    head, *results = text.split(";")
-    words = head.split()
+    """Read the topmost field only (RFC 8601 2.2); a field without authserv-id, as Microsoft writes it, is nobody's word.
+
+    Every DMARC result in it must be a pass for this From domain: one that is not outweighs one that is.
+    """
+    segments = _segments(field)
+    if not segments:
+        return TrustVerdict(level=0, reason="the topmost Authentication-Results cannot be read")
+    words = segments[0].split()
     listed = {each.casefold() for each in settings.authserv_ids}
-    if not words or words[0].casefold() not in listed:
+    if not words or words[0].casefold() not in listed or not all(each.isdecimal() for each in words[1:]):  # the rest is a version
         return TrustVerdict(level=0, reason="the topmost Authentication-Results is not of a listed host")
-    for result in results:
-        found = _DMARC.match(result)
-        if found is None:
-            continue
-        written = _HEADER_FROM.search(result)
-        if found[1].casefold() == "pass" and (written is None or written[1].casefold() == domain):
-            return TrustVerdict(level=1, reason="DMARC pass, said by a listed host")
+    results = [passed for segment in segments[1:] for passed in _dmarc(segment, domain)]
+    if not results:
+        return TrustVerdict(level=0, reason="no DMARC result")
+    if not all(results):
         return TrustVerdict(level=0, reason="DMARC did not pass for this From domain")
-    return TrustVerdict(level=0, reason="no DMARC result")
+    return TrustVerdict(level=1, reason="DMARC pass, said by a listed host")
 
 
-def _without_comments(text: str) -> str:
-    """The text without comments; nesting deeper than eight is left as it is, and then matches nothing."""
-    for _ in range(8):
-        text, count = _COMMENT.subn(" ", text)
-        if not count:
-            break
-    return text
+def _dmarc(segment: str, domain: str) -> Iterator[bool]:
+    """Whether DMARC passed for the domain, once if the segment is a DMARC result (RFC 8601 2.2: `method[/version]=result`)."""
+    words = " ".join(segment.split()).replace(" =", "=").replace("= ", "=").casefold().split(" ")
+    method, _, result = words[0].partition("=")
+    if method.partition("/")[0].strip() != "dmarc":
+        return
+    written = [value for name, _, value in (word.partition("=") for word in words[1:]) if name == "header.from"]
+    yield result == "pass" and written == [domain.casefold()]
+
+
+def _segments(field: str) -> list[str]:
+    """What stands between the semicolons, without comments; none when the field is too long or not well formed.
+
+    Linear. What a quoted string holds stays one word: it may be a stranger's, such as a local-part in `smtp.mailfrom`.
+    """
+    segments = [""]
+    at = 0 if len(field) <= MAX_FIELD_CHARACTERS else -1
+    while 0 <= at < len(field):
+        if field[at] == ";":
+            segments.append("")
+            at += 1
+        elif field[at] == "(":
+            segments[-1] += " "
+            at = _after_comment(field, at)
+        elif field[at] == '"':
+            quoted = _QUOTED.match(field, at)
+            segments[-1] += quoted[1].translate(_SYNTAX) if quoted else ""
+            at = quoted.end() if quoted else -1
+        else:
+            plain = _PLAIN.match(field, at)
+            segments[-1] += plain[0] if plain else ""
+            at = plain.end() if plain else -1
+    return segments if at >= 0 else []
+
+
+def _after_comment(field: str, at: int) -> int:
+    """Where the comment that begins here ends (comments nest, RFC 5322 3.2.2); -1 when it does not."""
+    depth = 0
+    for found in _IN_COMMENT.finditer(field, at):
+        depth += {"(": 1, ")": -1}.get(found[0], 0)
+        if depth == 0:
+            return found.end()
+    return -1

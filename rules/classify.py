@@ -1,13 +1,18 @@
 """Incident or service request, from the rules, else from the words people use; in doubt an incident."""
 
+import re
+from functools import lru_cache
+
 import msgspec
 
 from itsm.signal import UserMessage
 from itsm.ticket import TicketType
+from rules.predicate import folded
 from rules.ruleset import Verdict
-from rules.settings import RulesSettings
+from rules.settings import RulesSettings, Words
 
 MAX_CHARACTERS = 4096
+_BETWEEN_WORDS = re.compile(r"\W+")
 
 
 class Classification(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,11 +26,27 @@ def classify(message: UserMessage, verdict: Verdict, settings: RulesSettings) ->
     """An incident word decides before a request word: who asks for help with something broken has an incident."""
     if verdict.type is not None:
         return Classification(type=TicketType(verdict.type), reason=f"A rule makes it a {verdict.type}.")
-    text = f"{message.subject}\n{message.reply_text or message.text}"[:MAX_CHARACTERS].casefold()
-    broken = next((word for word in settings.incident_words if word in text), None)
+    text = _spaced(f"{message.subject}\n{message.reply_text or message.text}"[:MAX_CHARACTERS])
+    broken = _first(settings.incident_words, text)
     if broken:
         return Classification(type=TicketType.INCIDENT, reason=f"The words {broken!r} speak for an incident.")
-    wanted = next((word for word in settings.request_words if word in text), None)
+    wanted = _first(settings.request_words, text)
     if wanted:
         return Classification(type=TicketType.SERVICE_REQUEST, reason=f"The words {wanted!r} speak for a service request.")
     return Classification(type=TicketType.INCIDENT, reason="No word speaks for a request, so it is an incident.")
+
+
+def _first(words: Words, text: str) -> str | None:
+    return next((word for word, needle in _needles(words) if needle in text), None)
+
+
+@lru_cache(maxsize=8)
+def _needles(words: Words) -> tuple[tuple[str, str], ...]:
+    """Each of the words with what to look for: whole words, or with a `*` at the end words that begin so."""
+    found = ((word, _spaced(word)) for word in words)
+    return tuple((word, needle.rstrip() if word.endswith("*") else needle) for word, needle in found if needle != " ")
+
+
+def _spaced(text: str) -> str:
+    """The words of a text, folded, with one blank before and after each."""
+    return f" {_BETWEEN_WORDS.sub(' ', folded(text)).strip()} ".replace("  ", " ")

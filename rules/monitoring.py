@@ -25,11 +25,10 @@ from itsm.series import Instance, SeriesState
 from itsm.service import Desk, Service
 from itsm.signal import EventStatus, MonitoringEvent, TimerDue
 from itsm.ticket import FINAL_STATES, OPEN_STATES, State, Ticket, TicketType
-from rules.acts import auto_close
 from rules.audience import default_team, team_recipient
-from rules.follow_up import AUTO_CLOSE
 from rules.opening import MAX_SUBJECT_CHARACTERS
 from rules.prioritise import Priority, prioritise_event
+from rules.reopening import auto_close, stays_open
 from rules.ruleset import Ruleset, Verdict, facts_of_event, judge
 from rules.series import Episode, assign, episodes, merge, unchanged, valid_until
 from rules.snapshot import EventSnapshot
@@ -107,7 +106,7 @@ def _extends(state: SeriesState, event: MonitoringEvent, until: datetime | None)
     if event.status is not EventStatus.FIRING:
         return False
     known = next((each for each in state.instances if each.started_at == event.started_at), None)
-    return known is not None and until is not None and known.valid_until is not None and until > known.valid_until
+    return known is not None and known.valid_until is not None and (until is None or until > known.valid_until)
 
 
 def _incident(state: SeriesState) -> int | None:
@@ -214,7 +213,7 @@ def _open(case: _Case, episode: Episode, handle: int, earlier: Ticket | None) ->
     effects: list[Effect] = [OpenTicket(ticket=ticket), _entry(case, handle)]
     effects.append(_tell(case, ticket, Event.TEAM_ALERT_OPENED, None if episode.open else "the episode is already over"))
     if not episode.open:
-        effects.append(auto_close(handle, case.ruleset, case.now))
+        effects.append(auto_close(handle, case.ruleset.settings, case.now))
     if earlier is not None:
         effects.append(LinkTickets(ticket_id=handle, other_id=earlier.id, kind="follows"))
     return effects
@@ -244,7 +243,7 @@ def _follow(case: _Case, episode: Episode, ticket: Ticket, *, reopen: bool) -> l
     if not episode.open and ticket.state in OPEN_STATES:
         verb = "recover"
         after = msgspec.structs.replace(after, state=State.RESOLVED, resolution_code=RECOVERED, resolved_at=case.now, pending_reason="")
-        extra = [auto_close(ticket.id, case.ruleset, case.now), _tell(case, after, Event.TEAM_ALERT_RESOLVED, None)]
+        extra = [auto_close(ticket.id, case.ruleset.settings, case.now), _tell(case, after, Event.TEAM_ALERT_RESOLVED, None)]
     elif episode.open and ticket.state is State.RESOLVED and (reopen or ticket.resolution_code == RECOVERED):
         verb = "reopen"
         after = msgspec.structs.replace(
@@ -255,7 +254,7 @@ def _follow(case: _Case, episode: Episode, ticket: Ticket, *, reopen: bool) -> l
             reopen_count=ticket.reopen_count + 1,
         )
         extra = [
-            ClearTimer(subject_kind="ticket", subject_id=ticket.id, kind=AUTO_CLOSE),
+            stays_open(ticket.id),
             _tell(case, after, Event.TEAM_ALERT_OPENED, None),
         ]
     if after == ticket:
@@ -281,7 +280,7 @@ def _give_up(case: _Case, ticket: Ticket) -> list[Effect]:
     after = msgspec.structs.replace(ticket, state=State.RESOLVED, resolution_code=MERGED, resolved_at=case.now, updated_at=case.now)
     return [
         ChangeTicket(before=ticket, after=after, verb="merge", actor=f"source:{case.state.source}"),
-        auto_close(ticket.id, case.ruleset, case.now),
+        auto_close(ticket.id, case.ruleset.settings, case.now),
     ]
 
 

@@ -8,11 +8,12 @@ from itsm.address import canonical, domain_of
 from itsm.decision import MAX_NEAR_MISSES, NearMiss
 from itsm.envelope import Envelope
 from itsm.signal import MonitoringEvent, UserMessage
-from rules.predicate import LABEL_PREFIX, Check, Condition, Facts, PredicateError, compile_condition
+from rules.predicate import LABEL_PREFIX, Check, Condition, Facts, Predicate, PredicateError, Value, compile_condition, folded
 from rules.settings import Rule, RulesSettings
 
 MAX_TEXT_CHARACTERS = 65536  # of a mail's text that rules look at
 SETTABLE = ("type", "impact", "urgency", "priority", "service", "team", "suppress", "acknowledge")
+GATES = ("source", "kind", "format", "channel")  # a rule for another of these is not tried at all, and never a near miss
 
 
 class RuleError(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,18 +25,23 @@ class RuleError(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Compiled(msgspec.Struct, frozen=True, kw_only=True):
-    """A rule with its condition as a closure."""
+    """A rule with its conditions, which must all hold."""
 
     rule: Rule
-    condition: Condition
+    conditions: tuple[Condition, ...]
 
 
 class Ruleset(msgspec.Struct, frozen=True, kw_only=True):
-    """Rules ready to judge; `sha256` names this version in every reason."""
+    """Rules ready to judge; `sha256` names this version in every reason.
+
+    `gated` holds the places of the rules that ask for one value of a gate, by (gate, value); `ungated` those of the others.
+    """
 
     settings: RulesSettings
     sha256: str
     compiled: tuple[Compiled, ...] = ()
+    gated: dict[tuple[str, Value], tuple[int, ...]] = {}
+    ungated: tuple[int, ...] = ()
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,13 +73,29 @@ def compile_ruleset(settings: RulesSettings) -> tuple[Ruleset, tuple[RuleError, 
         if rule.type not in (None, "incident", "service_request"):
             errors.append(RuleError(index=index, rule=rule.key, message="type must be incident or service_request"))
         try:
-            compiled.append(Compiled(rule=rule, condition=compile_condition(rule.when)))
+            compiled.append(Compiled(rule=rule, conditions=compile_condition(rule.when)))
         except PredicateError as error:
             errors.append(RuleError(index=index, rule=rule.key, message=str(error)))
     if not _monotone(settings.priority):
         errors.append(RuleError(index=-1, rule="priority", message="the priority matrix must not fall as impact or urgency fall"))
     digest = hashlib.sha256(msgspec.json.encode(settings, order="deterministic")).hexdigest()
-    return Ruleset(settings=settings, sha256=digest, compiled=tuple(compiled)), tuple(errors)
+    gated, ungated = _by_gate(compiled)
+    return Ruleset(settings=settings, sha256=digest, compiled=tuple(compiled), gated=gated, ungated=ungated), tuple(errors)
+
+
+def _by_gate(compiled: list[Compiled]) -> tuple[dict[tuple[str, Value], tuple[int, ...]], tuple[int, ...]]:
+    """Where the rules stand, by the values of the first gate each asks for."""
+    gated: dict[tuple[str, Value], tuple[int, ...]] = {}
+    ungated: list[int] = []
+    for place, each in enumerate(compiled):
+        asked = {one.field: one.options for one in each.conditions if isinstance(one, Predicate) and one.options}
+        gate = next((name for name in GATES if name in asked), None)
+        if gate is None:
+            ungated.append(place)
+            continue
+        for option in asked[gate]:
+            gated[gate, option] = (*gated.get((gate, option), ()), place)
+    return gated, tuple(ungated)
 
 
 def _monotone(matrix: tuple[tuple[int, ...], ...]) -> bool:
@@ -84,30 +106,54 @@ def _monotone(matrix: tuple[tuple[int, ...], ...]) -> bool:
 
 
 def judge(ruleset: Ruleset, facts: Facts) -> Verdict:
-    """Apply the rules in order. Cost: linear in the rules, each reads only the fields it names."""
+    """Apply the rules in order. Cost: linear in the rules whose gate is open; each is left at its second condition that fails."""
     chosen: dict[str, object] = {}
     tags: dict[str, None] = {}
     matched: list[str] = []
     values: dict[str, str] = {}
     near: list[NearMiss] = []
-    for each in ruleset.compiled:
-        trace: list[Check] = []
-        if each.condition(facts, trace):
-            matched.append(each.rule.key)
-            values |= {check.field: check.value for check in trace}
-            for field in SETTABLE:
-                value = getattr(each.rule, field)
-                if value is not None:
-                    chosen.setdefault(field, value)
-            tags |= dict.fromkeys(each.rule.tags)
-            if each.rule.stop:
-                break
+    for place in _candidates(ruleset, facts):
+        each = ruleset.compiled[place]
+        failed = _failed(each.conditions, facts)
+        if failed:
+            near += _near_miss(each.rule, failed, facts) if len(near) < MAX_NEAR_MISSES else ()
             continue
-        failed = [check for check in trace if check.truth is not True]
-        if len(failed) == 1 and len(near) < MAX_NEAR_MISSES:
-            near.append(NearMiss(rule=each.rule.key, predicate=failed[0].predicate, value=failed[0].value))
+        matched.append(each.rule.key)
+        values |= {check.field: check.value for condition in each.conditions for check in condition.explain(facts).read}
+        for field in SETTABLE:
+            value = getattr(each.rule, field)
+            if value is not None:
+                chosen.setdefault(field, value)
+        tags |= dict.fromkeys(each.rule.tags)
+        if each.rule.stop:
+            break
     told = {"tags": tuple(tags), "rules": tuple(matched), "values": values, "near_misses": tuple(near)}
     return msgspec.convert(chosen | told, Verdict)
+
+
+def _candidates(ruleset: Ruleset, facts: Facts) -> list[int]:
+    """The places of the rules whose gate is open, in order."""
+    if not ruleset.gated:
+        return list(ruleset.ungated)
+    opened = [place for gate in GATES for place in ruleset.gated.get((gate, facts.get(gate, "")), ())]
+    return sorted([*ruleset.ungated, *opened])
+
+
+def _failed(conditions: tuple[Condition, ...], facts: Facts) -> list[Condition]:
+    """The conditions that do not hold, at most two: more tell nothing."""
+    failed: list[Condition] = []
+    for condition in conditions:
+        if condition.holds(facts) is not True:
+            failed.append(condition)
+            if len(failed) == 2:
+                break
+    return failed
+
+
+def _near_miss(rule: Rule, failed: list[Condition], facts: Facts) -> tuple[NearMiss, ...]:
+    """A rule that one single predicate kept from matching."""
+    blamed: tuple[Check, ...] = failed[0].explain(facts).to_true if len(failed) == 1 else ()
+    return tuple(NearMiss(rule=rule.key, predicate=each.predicate, value=each.value) for each in blamed) if len(blamed) == 1 else ()
 
 
 def facts_of_mail(message: UserMessage, envelope: Envelope, trust: int) -> Facts:
@@ -117,11 +163,11 @@ def facts_of_mail(message: UserMessage, envelope: Envelope, trust: int) -> Facts
     return {
         "from": canonical(sender),
         "from_domain": domain_of(sender),
-        "to": " ".join(dict.fromkeys(canonical(each) for each in written)),
-        "subject": message.subject.casefold(),
-        "text": message.text[:MAX_TEXT_CHARACTERS].casefold(),
+        "to": tuple(dict.fromkeys(canonical(each) for each in written)),
+        "subject": folded(message.subject),
+        "text": folded(message.text[:MAX_TEXT_CHARACTERS]),
         "kind": message.kind.value,
-        "source": envelope.source.casefold(),
+        "source": folded(envelope.source),
         "channel": envelope.channel.value,
         "format": envelope.format,
         "trust": trust,
@@ -131,14 +177,14 @@ def facts_of_mail(message: UserMessage, envelope: Envelope, trust: int) -> Facts
 
 def facts_of_event(event: MonitoringEvent, envelope: Envelope) -> Facts:
     """What rules may read of a monitoring event; a label that is missing is unknown, not empty."""
-    facts: dict[str, str | int | bool] = {
+    facts: dict[str, Value] = {
         "kind": "alert",
-        "source": event.source.casefold(),
+        "source": folded(event.source),
         "severity": event.severity.value,
         "status": event.status.value,
-        "title": event.title.casefold(),
-        "text": event.text[:MAX_TEXT_CHARACTERS].casefold(),
+        "title": folded(event.title),
+        "text": folded(event.text[:MAX_TEXT_CHARACTERS]),
         "channel": envelope.channel.value,
         "format": envelope.format,
     }
-    return facts | {f"{LABEL_PREFIX}{name}": value.casefold() for name, value in event.labels.items()}
+    return facts | {f"{LABEL_PREFIX}{name}": folded(value) for name, value in event.labels.items()}

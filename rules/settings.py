@@ -10,16 +10,17 @@ OneToThree = Annotated[int, Meta(ge=1, le=3)]
 OneToFive = Annotated[int, Meta(ge=1, le=5)]
 
 REQUEST_WORDS: Words = (
-    "please install", "need access", "request access", "access to", "new laptop", "order", "how do i", "how can i", "could you please",
-    "new account", "create an account", "license for", "licence for", "onboarding", "new starter", "would like to have",
-    "bitte installieren", "zugriff auf", "zugang zu", "neues konto", "bestellung", "bestellen", "wie kann ich", "benötige",
-    "pouvez-vous installer", "accès à", "nouveau compte", "commande", "comment puis-je",
+    "please install", "need access", "request access", "access to", "new laptop", "to order", "an order", "order a", "order an",
+    "how do i", "how can i", "could you please", "new account", "create an account", "license for", "licence for", "onboarding",
+    "new starter", "would like to have", "bitte installieren", "zugriff auf", "zugang zu", "neues konto", "bestellung*", "bestellen",
+    "wie kann ich", "benötige*", "pouvez-vous installer", "accès à", "nouveau compte", "commande", "commander", "comment puis-je",
     "por favor instalar", "acceso a", "nueva cuenta", "solicitud", "proszę o instalację", "dostęp do", "nowe konto",
 )  # fmt: skip
 INCIDENT_WORDS: Words = (
-    "down", "broken", "error", "fails", "failed", "failing", "cannot", "can't", "does not work", "doesn't work", "not working", "crash",
-    "slow", "outage", "jam", "stopped", "kaputt", "fehler", "geht nicht", "funktioniert nicht", "abgestürzt", "langsam", "störung",
-    "panne", "erreur", "ne fonctionne pas", "bloqué", "no funciona", "fallo", "error en", "nie działa", "awaria", "błąd",
+    "down", "broken", "error*", "fail*", "cannot", "can't", "does not work", "doesn't work", "not working", "crash*", "slow", "slower",
+    "outage*", "jam", "jams", "jammed", "stopped", "kaputt*", "fehler*", "geht nicht", "funktioniert nicht", "abgestürzt", "langsam*",
+    "störung*", "panne", "erreur*", "ne fonctionne pas", "ne marche pas", "bloqué*", "no funciona", "fallo*", "nie działa*", "awari*",
+    "błąd", "błęd*",
 )  # fmt: skip
 
 
@@ -44,11 +45,14 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class Budgets(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How many automatic answers may go out; what is over a budget is recorded, not sent."""
+    """How many automatic answers and notices may go out; what is over a budget is recorded, not sent."""
 
     per_address_hour: Annotated[int, Meta(description="Automatic answers to one address in an hour.", ge=0)] = 10
     per_domain_minute: Annotated[int, Meta(description="Automatic answers to one domain in a minute.", ge=0)] = 10
     total_minute: Annotated[int, Meta(description="Automatic answers to anybody in a minute.", ge=0)] = 50
+    notices_per_sender_hour: Annotated[
+        int, Meta(description="Notices to teams that the mails of one sender cause in an hour; it ends loops with responders.", ge=0)
+    ] = 30
 
 
 class RulesSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -59,12 +63,18 @@ class RulesSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         tuple[tuple[int, int, int], tuple[int, int, int], tuple[int, int, int]],
         Meta(description="Priority by impact (rows 1 to 3) and urgency (columns 1 to 3); must not fall with either."),
     ] = ((1, 2, 3), (2, 3, 4), (3, 4, 5))
-    request_words: Annotated[Words, Meta(description="Words in subject or new text that speak for a service request.")] = REQUEST_WORDS
-    incident_words: Annotated[Words, Meta(description="Words in subject or new text that speak for an incident.")] = INCIDENT_WORDS
+    request_words: Annotated[
+        Words, Meta(description="Words in subject or new text that speak for a service request; a * at the end: words that begin so.")
+    ] = REQUEST_WORDS
+    incident_words: Annotated[
+        Words, Meta(description="Words in subject or new text that speak for an incident, and go before the others; * as above.")
+    ] = INCIDENT_WORDS
     reopen_days: Annotated[
         int, Meta(description="A reply reopens a resolved ticket within this many days; later it opens a new one.", ge=0)
     ] = 7
-    close_after_days: Annotated[int, Meta(description="A resolved ticket closes by itself after this many days.", ge=0)] = 3
+    close_after_days: Annotated[
+        int, Meta(description="A resolved ticket closes by itself after this many days; a reply to a closed one opens a new one.", ge=0)
+    ] = 3
     gap_seconds: Annotated[
         int, Meta(description="A monitoring series that fires again within this time belongs to the same incident, in seconds.", ge=0)
     ] = 900

@@ -31,6 +31,8 @@ def _code(error: BaseException) -> int:
 def told(error: BaseException) -> BaseException:
     """The error as the caller gets it: Transient for what may pass, else unchanged."""
     code = _code(error)
+    if isinstance(error, StopIteration):  # no future of asyncio takes one: its task would wait for ever
+        return RuntimeError("a write ran out of an iterator")
     if code not in _LATER:
         return error
     cause = error.orig if isinstance(error, DBAPIError) else error

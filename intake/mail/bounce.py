@@ -44,8 +44,7 @@ _UNDELIVERED = re.compile(
     r"(?i)(?:not|n't|un(?:able to)?|fail(?:ed)?(?: to)?|error(?:s)?|problem|trouble) ?(?:yet )?(?:be |been |being )?(?:deliver)|deliver\w* (?:was |has |to .{1,80} )?(?:fail|error|problem"
     r"|delay|abort|impossible)|permanent (?:fatal )?(?:error|failure)|user unknown|mail system|returned (?:to|mail)|undeliverable|nicht zugestellt|zustellung"
 )
-logging.getLogger("flufl.bounce").addHandler(logging.NullHandler())  # its detectors log a traceback for each broken mail
-logging.getLogger("flufl.bounce").propagate = False
+logging.getLogger("flufl.bounce").disabled = True  # its detectors log a traceback for each mail that trips them
 
 
 class Failed(msgspec.Struct, frozen=True, kw_only=True):

@@ -49,7 +49,7 @@ def new_words(text: str) -> str:
     lines = text.split("\n", MAX_LINES)[:MAX_LINES]
     stripped = [line[:MAX_LOOKED_AT].strip() for line in lines]
     kept = _without_signature(_unquoted(lines, stripped))
-    return "\n".join(kept).strip() or "\n".join(line for line in lines if not line.lstrip().startswith(">")).strip() or text.strip()
+    return "\n".join(kept).strip() or text.strip()
 
 
 def _unquoted(lines: list[str], stripped: list[str]) -> list[str]:

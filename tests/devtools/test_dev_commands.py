@@ -125,7 +125,10 @@ def test_lines_exempted_from_coverage_stay_under_the_cap():
 def test_what_this_machine_lacks_is_said_in_a_line(tmp_path, monkeypatch):
     monkeypatch.setenv("TRIAGED_CORPORA", str(tmp_path))
     lines = tests.missing(ROOT, ["swaks"])
-    assert lines == ["swaks cannot be run here: its tests are not collected", "no corpora (set TRIAGED_CORPORA): their tests are not collected"]
+    assert lines == [
+        "swaks cannot be run here: its tests are not collected",
+        "no corpora (set TRIAGED_CORPORA): their tests are not collected",
+    ]
 
 
 def test_a_new_adapter_gets_module_test_fixtures_and_page_and_never_overwrites(tmp_path, capsys):

@@ -119,7 +119,7 @@ def test_an_illegal_act_names_the_legal_ones():
 
 
 def test_what_the_requester_does_is_told_to_the_team():
-    requester = Actor(kind=ActorKind.REQUESTER)
+    requester = Actor(kind=ActorKind.REQUESTER, trust=1)
     decision = decide(Verb.REPLY, text="still broken", actor=requester)
     assert effects(decision, ChangeTicket) == []
     assert [notify.event for notify in effects(decision, Notify)] == [Event.TEAM_REPLY]

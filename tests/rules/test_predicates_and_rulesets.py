@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from itsm.address import Address
 from itsm.envelope import Channel, Envelope
 from itsm.signal import Attachment, EventStatus, MailKind, MonitoringEvent, Severity, UserMessage
-from rules.predicate import MAX_DEPTH, PredicateError, compile_condition
+from rules.predicate import MAX_DEPTH, Every, PredicateError, compile_condition
 from rules.ruleset import compile_ruleset, facts_of_event, facts_of_mail, judge
 from rules.settings import Rule, RulesSettings
 
@@ -18,7 +18,7 @@ FACTS = {"subject": "disk full on db1", "from": "ana@corp.example", "trust": 1, 
 
 
 def holds(when, facts=FACTS):
-    return compile_condition(when)(facts, [])
+    return Every(members=compile_condition(when)).holds(facts)
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ def test_facts_of_a_mail_are_folded_and_bounded():
     envelope = Envelope(id=1, channel=Channel.SMTP, source="SMTP", received_at=NOW, size_bytes=1, forward_paths=("Help@x",))
     facts = facts_of_mail(message, envelope, 1)
     assert facts["from_domain"] == "corp.example"
-    assert facts["to"] == "help@x bo@x"
+    assert facts["to"] == ("help@x", "bo@x")
     assert facts["subject"] == "disk full"
     assert len(str(facts["text"])) == 65536
     assert facts["has_attachments"] is True

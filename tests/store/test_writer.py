@@ -206,6 +206,11 @@ def test_coroutines_await_writes_and_reads(store: Store) -> None:
     asyncio.run(scene())
 
 
+def test_a_write_that_runs_out_of_an_iterator_is_told_and_nobody_waits_for_ever(store: Store) -> None:
+    with pytest.raises(RuntimeError, match="ran out of an iterator"):
+        asyncio.run(store.awrite(lambda tx: next(iter(()))))
+
+
 def test_a_commit_that_fails_fails_every_member_and_the_next_group_works(store: Store) -> None:
     def breaks_at_commit(tx: Tx) -> None:
         tx.connection.exec_driver_sql("PRAGMA defer_foreign_keys = ON")

@@ -48,7 +48,7 @@ def command(id_: str, as_json: bool) -> int:
         rows = store.read(lambda tx: _envelopes(tx, id_))
         for row in rows:
             mapping = current.mappings.get(row.envelope.source)
-            raw = store.read(lambda tx, inbox_id=row.envelope.id: inbox.raw_bytes(tx, [inbox_id])).get(row.envelope.id)  # type: ignore[misc]
+            raw = store.read(lambda tx, inbox_id=row.envelope.id: inbox.raw_bytes(tx, [inbox_id])).get(row.envelope.id)  # type: ignore[misc]  # mypy sees no default here
             if raw is None:
                 raise Permanent(f"the bytes of {inbox_text(row.envelope.id)} were removed by retention")
             context = ParseContext(

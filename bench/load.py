@@ -1,0 +1,57 @@
+"""Load generators: plain asyncio clients that wait for every answer."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+
+async def smtp_client(port: int, count: int, body: bytes, name: str) -> None:
+    """Send `count` mails on one connection, each with a Message-ID of its own."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+
+    async def answer(code: bytes) -> None:
+        while True:
+            line = await reader.readline()
+            if line[3:4] != b"-":
+                break
+        if not line.startswith(code):
+            raise RuntimeError(f"expected {code!r}, got {line!r}")
+
+    await answer(b"220")
+    writer.write(b"EHLO bench\r\n")
+    await answer(b"250")
+    for index in range(count):
+        for command, code in ((b"MAIL FROM:<a@x.example>\r\n", b"250"), (b"RCPT TO:<help@localhost>\r\n", b"250"), (b"DATA\r\n", b"354")):
+            writer.write(command)
+            await answer(code)
+        head = f"From: {name}{index}@x.example\r\nTo: help@localhost\r\nSubject: it is broken\r\nMessage-ID: <{name}.{index}@x>\r\n\r\n"
+        writer.write(head.encode() + body + b"\r\n.\r\n")
+        await answer(b"250")
+    writer.write(b"QUIT\r\n")
+    await answer(b"221")
+    writer.close()
+
+
+async def http_client(port: int, count: int, make_body: Callable[[int], bytes]) -> None:
+    """Post `count` bodies on one kept connection."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    for index in range(count):
+        body = make_body(index)
+        writer.write(b"POST /hooks/alertmanager HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        head = await reader.readuntil(b"\r\n\r\n")
+        if not head.startswith(b"HTTP/1.1 202"):
+            raise RuntimeError(head.decode("latin-1"))
+        length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
+        await reader.readexactly(length)
+    writer.close()
+
+
+def rate(clients: list[Awaitable[None]], items: int) -> float:
+    """Items a second of all clients together."""
+
+    async def all_of_them() -> float:
+        began = time.perf_counter()
+        await asyncio.gather(*clients)
+        return time.perf_counter() - began
+
+    return items / asyncio.run(all_of_them())

@@ -1,0 +1,72 @@
+"""The servers that are measured, each a process of its own: `python -m bench.servers KIND FOLDER` prints its port."""
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+import uvloop
+from aiosmtpd.smtp import SMTP
+from starlette.applications import Starlette
+
+from intake.accept import Acceptor
+from intake.http import HttpDoor
+from intake.settings import DEFAULT_SOURCES, HttpSettings, SmtpSettings
+from intake.smtp.door import SmtpDoor
+from intake.smtp.policy import policy_of
+from itsm.service import Desk
+from store.settings import StoreSettings
+from store.store import Store
+from triaged import clock
+
+
+class Discard:
+    """What stock aiosmtpd does when it stores nothing."""
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: ARG002, N802 -- aiosmtpd calls it so
+        """Say yes."""
+        return "250 OK"
+
+
+def acceptor(folder: Path) -> tuple[Store, Acceptor]:
+    """A store on the same disk as everything else, and its acceptor."""
+    store = Store(StoreSettings(path=str(folder / "var")), clock=clock.now)
+    return store, Acceptor(store, wake=lambda: None, pending_limit=10**9, minimum_free_bytes=0)
+
+
+async def stock(_folder: Path) -> None:
+    """Aiosmtpd as it comes, on the same event loop as ours."""
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: SMTP(Discard(), loop=loop, hostname="bench"), "127.0.0.1", 0)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await server.serve_forever()
+
+
+async def smtp(folder: Path) -> None:
+    """Our SMTP door with every limit on, durable."""
+    _, accept = acceptor(folder)
+    settings, desk = SmtpSettings(listen="127.0.0.1:0", connection_limit_per_address=200), Desk()
+    policy = policy_of(settings, desk, {})
+    door = SmtpDoor(settings, accept, policy=lambda: policy, domain="bench", clock=clock.now)
+    await door.start()
+    print(door.port, flush=True)
+    await asyncio.Event().wait()
+
+
+async def http(folder: Path) -> None:
+    """Our HTTP door, durable."""
+    store, accept = acceptor(folder)
+    sources = {source.name: source for source in DEFAULT_SOURCES}
+    door = HttpDoor(HttpSettings(), store, accept, sources=lambda: sources, secrets=dict)
+    config = uvicorn.Config(Starlette(routes=door.routes()), host="127.0.0.1", port=0, log_level="error", access_log=False, lifespan="off")
+    server = uvicorn.Server(config)
+    task = asyncio.create_task(server.serve())
+    while not server.started:  # noqa: ASYNC110 -- uvicorn tells it by an attribute only
+        await asyncio.sleep(0.01)
+    print(server.servers[0].sockets[0].getsockname()[1], flush=True)
+    await task
+
+
+if __name__ == "__main__":
+    uvloop.run({"stock": stock, "smtp": smtp, "http": http}[sys.argv[1]](Path(sys.argv[2])))
