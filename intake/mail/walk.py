@@ -6,6 +6,7 @@ tries every line against every open boundary, so a small mail can keep it busy f
 
 import re
 from collections.abc import Mapping
+from email.message import Message
 from email.parser import BytesHeaderParser
 from email.policy import compat32
 
@@ -144,16 +145,16 @@ class _Walker:
         octets = self.raw[start:end]
         for _ in range(MAX_LINES_MENDED):
             message = _parse_header(octets)
-            rest = message.get_payload()
-            if not isinstance(rest, str) or not rest.strip():
-                return Header(message.raw_items()), body
-            left = rest.encode("utf-8", "surrogateescape")
+            fields = tuple(message.raw_items())
+            left = _left_over(message)
+            if not left.strip():
+                return Header(fields), body
             if not _KNOWN_FIELD.search(left):
                 break
             self.defects.append("a line in a header is no field")
             octets = octets[: len(octets) - len(left)] + left.partition(b"\n")[2]
         self.defects.append("a header ends without a blank line")
-        return Header(message.raw_items()), max(start, end - len(left))
+        return Header(fields), max(start, end - len(left))
 
     def _enter(self, region: _Region, header: Header, body: int) -> list[_Region]:
         """The parts inside a multipart, or none and one more leaf."""
@@ -223,6 +224,14 @@ class _Walker:
         if end > opened and self.raw[end - 1] == 13:
             end -= 1
         return max(end, opened)
+
+
+def _left_over(message: Message) -> bytes:
+    """The octets a header parser left as the body, as they stand: without the fields that would have it decode them."""
+    for name in ("content-type", "content-transfer-encoding"):
+        del message[name]
+    left = message.get_payload(decode=True)
+    return left if isinstance(left, bytes) else b""
 
 
 def _content_type(header: Header, default: str) -> tuple[str, Mapping[str, str]]:

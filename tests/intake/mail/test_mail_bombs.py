@@ -15,7 +15,7 @@ from intake.mail.parse import parse_mail
 from itsm.signal import DeliveryReport, UserMessage
 from tests.intake.mail.mails import MIXED, TOP
 
-CALLS_A_KILOBYTE = 2_000
+CALLS_A_KILOBYTE = 8_000
 CALLS_AT_LEAST = 60_000
 BYTES_AT_LEAST = 16 * 1024 * 1024
 BYTES_A_BYTE = 12
