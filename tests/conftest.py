@@ -1,6 +1,7 @@
 """What every test runs under: Hypothesis profiles, strict mode, free ports."""
 
 import os
+import signal
 import socket
 from collections.abc import Callable
 
@@ -10,6 +11,9 @@ from hypothesis import HealthCheck, settings
 settings.register_profile("default", max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 settings.register_profile("quick", max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile(os.environ.get("TRIAGED_EXAMPLES", "default"))
+
+# A runner that starts us in the background leaves SIGINT ignored, and every program we start would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 STRICT = os.environ.get("TRIAGED_STRICT") == "1"
 

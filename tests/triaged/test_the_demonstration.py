@@ -30,7 +30,8 @@ def test_the_story_is_told_once_and_everything_came_out_as_told(say) -> None:
     assert said.out.count("FAIL") == 0
 
 
-def test_it_stays_up_until_interrupted_and_shows_each_new_mail() -> None:
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_it_stays_up_until_interrupted_and_shows_each_new_mail(ending: signal.Signals) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "triaged", "demo"],
         cwd=ROOT,
@@ -41,7 +42,7 @@ def test_it_stays_up_until_interrupted_and_shows_each_new_mail() -> None:
     )
     assert process.stdout is not None
     configuration = ""
-    with process:
+    try:
         for line in process.stdout:
             if line.startswith("look at it"):
                 configuration = line.split()[line.split().index("--config") + 1]
@@ -52,8 +53,11 @@ def test_it_stays_up_until_interrupted_and_shows_each_new_mail() -> None:
         for line in process.stdout:
             if "words" in line:
                 break
-        process.send_signal(signal.SIGINT)
+        process.send_signal(ending)
         _, err = process.communicate(timeout=30)
+    finally:
+        process.kill()
+        process.wait()
     assert process.returncode == 0
     assert "The daemon drains and ends" in err
     assert not directory.exists()

@@ -1,5 +1,6 @@
 """`triaged demo`: the main job on real input, on this machine, in a few seconds."""
 
+import signal
 import tempfile
 import time
 from collections.abc import Iterator
@@ -58,10 +59,11 @@ def _running(directory: Path) -> Iterator[DemoDaemon]:
 
 
 def _stay(daemon: DemoDaemon) -> None:
-    """Say what to try, show each new mail, until Ctrl-C."""
-    data(invitation(daemon))
+    """Say what to try, show each new mail, until Ctrl-C or SIGTERM."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends us by `kill` leaves no daemon behind either
     folder = daemon.directory / "outbox"
-    known = {file.name for file in folder.glob("*.eml")}
+    known = {file.name for file in folder.glob("*.eml")}  # before we invite: whoever is quick sees their mail too
+    data(invitation(daemon))
     try:
         while True:
             for raw in new_mails(folder, known):
