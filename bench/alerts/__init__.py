@@ -1,0 +1,1 @@
+"""Alerts accepted by HTTP."""

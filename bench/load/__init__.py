@@ -1,0 +1,1 @@
+"""Load generators: plain asyncio clients that wait for every answer."""

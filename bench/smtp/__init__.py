@@ -1,0 +1,1 @@
+"""Mail accepted by SMTP."""

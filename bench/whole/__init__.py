@@ -1,0 +1,1 @@
+"""From the first SMTP command to the committed ticket."""

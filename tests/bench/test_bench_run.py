@@ -1,0 +1,75 @@
+"""The bench measures in turn, divides medians, and says what it could not measure."""
+
+import subprocess
+import sys
+
+from bench.figure import Figure, Unavailable
+from bench.row import Row
+from bench.run import run
+from bench.subjects import SUBJECTS
+from bench.table import lines
+
+
+def scripted(order, name, *values, **more):
+    """A figure that gives these values, one a round, and writes its turn down."""
+    left = list(values)
+
+    def measure():
+        order.append(name)
+        return left.pop(0)
+
+    return Figure(name=name, unit="/s", measure=measure, **more)
+
+
+def test_figures_are_measured_in_turn_and_their_medians_divided():
+    order = []
+    ours, theirs = scripted(order, "ours", 30.0, 90.0, 60.0), scripted(order, "theirs", 20.0, 10.0, 40.0)
+    (result, again) = run([Row(figure=ours, against=theirs, at_least=2.5), Row(figure=ours, against=theirs, at_most=3)], rounds=3)
+    assert order == ["ours", "theirs"] * 3, "a figure that two rows need is measured once a round"
+    assert (result.value, result.ratio, result.low, result.high) == (60.0, 3.0, 30.0, 90.0)
+    assert (result.goal, result.met, again.goal, again.met) == (">= 2.5 x", True, "<= 3 x", True)
+
+
+def test_a_missed_goal_is_marked():
+    order = []
+    row = Row(figure=scripted(order, "slow", 1.0), against=scripted(order, "fast", 2.0), at_least=1.2)
+    results = run([row], rounds=1)
+    assert results[0].met is False
+    assert "NO" in list(lines(results))[1]
+
+
+def test_one_measurement_may_give_several_figures():
+    calls = []
+
+    def measure():
+        calls.append(1)
+        return {"p50": 3.0, "p99": 300.0}
+
+    parts = [Figure(name=part, unit="ms", measure=measure, part=part) for part in ("p50", "p99")]
+    results = run([Row(figure=parts[0]), Row(figure=parts[1], value_at_most=250)], rounds=1)
+    assert len(calls) == 1
+    assert [(each.value, each.met, each.goal) for each in results] == [(3.0, None, ""), (300.0, False, "<= 250 ms")]
+
+
+def test_a_figure_that_takes_minutes_may_be_measured_less_often():
+    order = []
+    run([Row(figure=scripted(order, "long", 1.0, rounds=1), against=scripted(order, "short", 1.0, 1.0, 1.0))], rounds=3)
+    assert order == ["long", "short", "short", "short"]
+
+
+def test_what_cannot_be_measured_is_a_row_with_its_reason():
+    def absent():
+        raise Unavailable("Postfix is not installed")
+
+    order = []
+    ours, theirs = scripted(order, "ours", 5.0, 5.0), Figure(name="postfix", unit="/s", measure=absent)
+    results = run([Row(figure=theirs), Row(figure=ours, against=theirs, at_least=2)], rounds=2)
+    assert [(each.value, each.ratio, each.met) for each in results] == [(None, None, None), (5.0, None, None)]
+    assert all("Postfix is not installed" in line for line in list(lines(results))[1:])
+
+
+def test_every_subject_has_rows_and_an_unknown_one_is_refused_with_those_there_are():
+    assert all(SUBJECTS.values())
+    done = subprocess.run([sys.executable, "-m", "bench", "--only", "smpt"], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert all(name in done.stderr for name in SUBJECTS)
