@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Callable
 
 STEPS = (
     "accept.before_commit",
@@ -37,10 +38,19 @@ class _Trigger:
 
 
 _trigger = _Trigger(os.environ.get(VARIABLE, ""))
+_observer: Callable[[str], None] | None = None
+
+
+def observe(observer: Callable[[str], None] | None) -> None:
+    """Call the observer at every step of this process, which may end it by an exception that nobody catches; None: no more."""
+    global _observer  # noqa: PLW0603 -- there is one process
+    _observer = observer
 
 
 def step(name: str) -> None:
     """Pass a named point; the process ends here by SIGKILL when a test asked for it."""
+    if _observer is not None:
+        _observer(name)
     if not _trigger.name:
         return
     assert name in STEPS, f"{name} is not a named step"

@@ -1,7 +1,6 @@
 """The store as the rest of the program sees it: write, read, close."""
 
 import asyncio
-import secrets
 import shutil
 import sqlite3
 from collections.abc import Callable, Sequence
@@ -20,6 +19,7 @@ from store.engine import open_engine
 from store.identifiers import Issuer
 from store.job import Job
 from store.lock import DataLock
+from store.seams import SYSTEM, Seams
 from store.settings import StoreSettings
 from store.sqlite_errors import told
 from store.transaction import Tx
@@ -44,13 +44,15 @@ class Store:
         description: str = "command",
         exclusive: bool = False,
         on_fatal: Callable[[BaseException], None] | None = None,
+        seams: Seams = SYSTEM,
     ) -> None:
         """Open the data directory and its database; an empty one is made. Raises Permanent or Conflict with what to do.
 
         `exclusive` takes the lock of the data directory, as the daemon does. `on_fatal` is called, in the writer's
-        thread, when no retry can mend the store: the process must end; until it does every write is refused.
+        thread, when no retry can mend the store: the process must end; until it does every write is refused. `seams` are the
+        machine's own but in a simulation.
         """
-        self.settings, self.clock = settings, clock
+        self.settings, self.clock, self._random_bytes = settings, clock, seams.random_bytes
         self.directory = Path(settings.path)
         self.file = self.directory / DATABASE_FILE
         with ExitStack() as undo:
@@ -67,7 +69,7 @@ class Store:
                 self._readers = open_engine(self.file, busy_timeout_seconds=settings.busy_timeout_seconds, read_only=True)
                 undo.callback(self._readers.dispose)
                 with self.engine.connect() as connection:
-                    lease = process.lease(connection, clock(), description, secrets.randbits(62))
+                    lease = process.lease(connection, clock(), description, int.from_bytes(seams.random_bytes(8)) >> 2)
                 undo.callback(self._give_back, lease)
             except (DBAPIError, sqlite3.Error, OSError) as error:
                 raise Permanent(f"cannot open the database {self.file}: {error}") from error
@@ -77,7 +79,7 @@ class Store:
                 self.engine,
                 clock=clock,
                 new_id=self.new_id,
-                random_bytes=secrets.token_bytes,
+                seams=seams,
                 queue_limit=settings.queue_limit,
                 on_fatal=on_fatal or _tell_nobody,
             )
@@ -114,7 +116,7 @@ class Store:
             with self._readers.connect() as connection:
                 connection.exec_driver_sql("BEGIN")
                 try:
-                    return work(Tx(connection, self.clock(), self.new_id, secrets.token_bytes))
+                    return work(Tx(connection, self.clock(), self.new_id, self._random_bytes))
                 finally:
                     connection.exec_driver_sql("ROLLBACK")
         except PoolTimeout as error:

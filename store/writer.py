@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine
 
 from itsm.errors import Transient
 from store.job import Done, Job, settle
+from store.seams import SYSTEM, Seams
 from store.sqlite_errors import is_fatal, told
 from store.step import step
 from store.transaction import Tx
@@ -41,19 +42,23 @@ class Writer:
         *,
         clock: Callable[[], datetime],
         new_id: Callable[[], int],
-        random_bytes: Callable[[int], bytes],
         queue_limit: int,
         on_fatal: Callable[[BaseException], None],
+        seams: Seams = SYSTEM,
     ) -> None:
-        """Start the thread."""
-        self._engine, self._clock, self._new_id, self._random = engine, clock, new_id, random_bytes
+        """Start the thread; where the seams drive the writer there is none."""
+        self._engine, self._clock, self._new_id, self._seams = engine, clock, new_id, seams
         self._limit, self._on_fatal = queue_limit, on_fatal
         self._queue: deque[Job[Any]] = deque()
         self._taken: deque[Job[Any]] = deque()  # the writer's own
         self._ready = threading.Condition()
         self._refuses: str | None = None
-        self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
-        self._thread.start()
+        self._thread: threading.Thread | None = None
+        self._driven: Connection | None = None  # kept from the first turn on
+        self._expected = False  # a turn was asked for and has not begun
+        if seams.drive is None:
+            self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
+            self._thread.start()
 
     def submit(self, job: Job[Any]) -> None:
         """Queue a job; raises Transient when the queue is full, the store is closing, or its disk failed."""
@@ -64,13 +69,31 @@ class Writer:
                 raise Transient("too many writes wait for the store")
             self._queue.append(job)
             self._ready.notify()
+        if self._seams.drive is not None and not self._expected:
+            self._expected = True
+            self._seams.drive(self._turn)
 
     def close(self) -> None:
         """Finish what waits, then stop."""
         with self._ready:
             self._refuses = self._refuses or "the store is closing"
             self._ready.notify()
-        self._thread.join()
+        if self._thread is not None:
+            self._thread.join()
+        else:
+            self._turn()
+            if self._driven is not None:
+                self._driven.close()
+
+    def _turn(self) -> None:
+        """What the thread does, once: write what waits."""
+        self._expected = False
+        try:
+            self._driven = self._driven or self._engine.connect()
+            while self._queue and self._take():
+                self._write(self._driven)
+        except Exception as error:  # as in the thread
+            self._end(error)
 
     def _run(self) -> None:
         try:
@@ -91,7 +114,7 @@ class Writer:
 
     def _write(self, connection: Connection) -> None:
         while self._taken:
-            tx = Tx(connection, self._clock(), self._new_id, self._random)
+            tx = Tx(connection, self._clock(), self._new_id, self._seams.random_bytes)
             group: list[Done] = []
             try:
                 _sql(connection, "BEGIN IMMEDIATE")
@@ -106,8 +129,9 @@ class Writer:
 
     def _do(self, tx: Tx, group: list[Done]) -> None:
         """Work through what was taken until the time of a group is used; each job succeeds or is rolled back alone."""
-        began = time.monotonic()
-        while self._taken and time.monotonic() - began < MAX_GROUP_SECONDS:
+        monotonic = self._seams.monotonic
+        began = monotonic()
+        while self._taken and monotonic() - began < MAX_GROUP_SECONDS:
             neighbours = [self._taken.popleft()]
             many = neighbours[0].many
             while many is not None and self._taken and self._taken[0].many is many and len(neighbours) < MAX_TOGETHER:

@@ -44,9 +44,11 @@ class WorkerEndedError(Exception):
 class Supervisor:
     """The life of one process: `run` returns when it was drained, and raises what a worker died of."""
 
-    def __init__(self, *, drain_seconds: float, on_reload: Callable[[], Awaitable[None]]) -> None:
-        """`on_reload` is awaited at SIGHUP, one at a time."""
-        self._drain_seconds, self._on_reload = drain_seconds, on_reload
+    def __init__(
+        self, *, drain_seconds: float, on_reload: Callable[[], Awaitable[None]], monotonic: Callable[[], float] | None = None
+    ) -> None:
+        """`on_reload` is awaited at SIGHUP, one at a time; `monotonic` measures calm."""
+        self._drain_seconds, self._on_reload, self._monotonic = drain_seconds, on_reload, monotonic
         self._stopping, self._reload = asyncio.Event(), asyncio.Event()
 
     @property
@@ -105,7 +107,7 @@ class Supervisor:
         async def once() -> None:
             await worker.run()  # whatever kind of callable it is, tenacity sees a coroutine function
 
-        pause = _Pause()
+        pause = _Pause(self._monotonic)
         retrying = tenacity.AsyncRetrying(
             retry=tenacity.retry_if_exception_type(Transient),
             wait=pause,
@@ -138,11 +140,12 @@ class Supervisor:
 class _Pause:
     """Exponential back-off with jitter that starts anew after a calm minute."""
 
-    def __init__(self) -> None:
+    def __init__(self, monotonic: Callable[[], float] | None = None) -> None:
+        self._monotonic = monotonic
         self._failures, self._last = 0, -CALM_SECONDS
 
     def __call__(self, _state: tenacity.RetryCallState) -> float:
-        now = clock.monotonic()
+        now = self._monotonic() if self._monotonic is not None else clock.monotonic()
         self._failures = 1 if now - self._last > CALM_SECONDS else self._failures + 1
         self._last = now
         longest = min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * (1 << min(self._failures, 10)))
