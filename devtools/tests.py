@@ -20,7 +20,7 @@ def run(root: Path, python: str, rest: list[str]) -> int:
     measure = "--cov" in rest
     chosen = [each for each in rest if each != "--cov"]
     programs = [name for name in PROGRAMS if not found(name)]
-    for line in missing(root, programs):
+    for line in missing(root, python, programs):
         print(f"dev: {line}")
     if programs and os.environ.get("TRIAGED_STRICT") == "1":
         print("dev: FAILED: TRIAGED_STRICT=1 asks for every program")
@@ -35,9 +35,13 @@ def run(root: Path, python: str, rest: list[str]) -> int:
         return coverage(root, python, environment, folder) or code if measure else code
 
 
-def missing(root: Path, programs: list[str]) -> list[str]:
+def missing(root: Path, python: str, programs: list[str]) -> list[str]:
     """What tests of this run will not be collected, a line each."""
     lines = [f"{name} cannot be run here: its tests are not collected" for name in programs]
+    probe = [python, "-c", "from prove.faultfs import unavailable; print(unavailable())"]
+    reason = subprocess.run(probe, cwd=root, capture_output=True, text=True, check=False).stdout.strip()
+    if reason:
+        lines.append(f"{reason}: tests on a failing disk are not collected")
     corpora = Path(os.environ.get("TRIAGED_CORPORA", root.parent / "shared" / "corpora"))
     if not (corpora / "cases.jsonl").is_file():
         lines.append("no corpora (set TRIAGED_CORPORA): their tests are not collected")

@@ -8,6 +8,8 @@ from collections.abc import Callable
 import pytest
 from hypothesis import HealthCheck, settings
 
+from prove.faultfs import unavailable
+
 settings.register_profile("default", max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 settings.register_profile("quick", max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile(os.environ.get("TRIAGED_EXAMPLES", "default"))
@@ -15,6 +17,7 @@ settings.load_profile(os.environ.get("TRIAGED_EXAMPLES", "default"))
 # A runner that starts us in the background leaves SIGINT ignored, and every program we start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+FAILING_DISK = "_on_a_failing_disk.py"
 STRICT = os.environ.get("TRIAGED_STRICT") == "1"
 
 
@@ -36,6 +39,11 @@ def pytest_make_collect_report(collector):
     if STRICT and report.outcome == "skipped":
         report.outcome = "failed"
         report.longrepr = f"skipped in strict mode: {report.longrepr}"
+
+
+def pytest_ignore_collect(collection_path):
+    """Tests on a file system of our own need FUSE; where there is none they are not collected, and `dev test` says so."""
+    return True if collection_path.name.endswith(FAILING_DISK) and unavailable() else None
 
 
 @pytest.fixture

@@ -124,11 +124,23 @@ def test_lines_exempted_from_coverage_stay_under_the_cap():
 
 def test_what_this_machine_lacks_is_said_in_a_line(tmp_path, monkeypatch):
     monkeypatch.setenv("TRIAGED_CORPORA", str(tmp_path))
-    lines = tests.missing(ROOT, ["swaks"])
+    no_fuse = tmp_path / "python"
+    no_fuse.write_text("#!/bin/sh\necho there is no /dev/fuse that we may open\n")
+    no_fuse.chmod(0o755)
+    lines = tests.missing(ROOT, str(no_fuse), ["swaks"])
     assert lines == [
         "swaks cannot be run here: its tests are not collected",
+        "there is no /dev/fuse that we may open: tests on a failing disk are not collected",
         "no corpora (set TRIAGED_CORPORA): their tests are not collected",
     ]
+
+
+def test_prove_without_a_name_lists_the_proofs_and_not_what_helps_them():
+    done = dev("prove")
+    assert done.returncode == 0
+    assert "crash " in done.stdout
+    assert "daemon " not in done.stdout
+    assert "did you mean 'crash'?" in dev("prove", "crsh").stderr
 
 
 def test_a_new_adapter_gets_module_test_fixtures_and_page_and_never_overwrites(tmp_path, capsys):
