@@ -7,6 +7,7 @@ import msgspec
 
 from casework.context import Casework
 from casework.load import mail_of, sameness_key
+from casework.numbers import Numbers
 from casework.part import Part
 from casework.workspace import HistoryRow, PartRow, Workspace
 from itsm.address import canonical
@@ -43,19 +44,20 @@ HIDDEN_FIELDS = frozenset({"version", "updated_at"})
 class Applier:
     """Applies the decisions of one transaction, one after another, to its workspace."""
 
-    def __init__(self, tx: Tx, workspace: Workspace, casework: Casework) -> None:
-        """Bind the transaction, its workspace and the rules."""
+    def __init__(self, tx: Tx, workspace: Workspace, casework: Casework, *, expected: int) -> None:
+        """Bind the transaction, its workspace and the rules; `expected` is how many tickets it may open."""
         self.tx, self.workspace, self.casework = tx, workspace, casework
+        self._numbers = Numbers(tx, expected)
         self._handles: dict[int, int] = {}
         self._part: Part | None = None
 
-    def apply(self, decision: Decision, part: Part | None, *, kind: str, draw: list[int]) -> int | None:  # noqa: C901 -- one arm an effect
-        """Apply every effect; returns the real id of the decision's ticket. `draw` gives numbers for new tickets."""
+    def apply(self, decision: Decision, part: Part | None, *, kind: str) -> int | None:  # noqa: C901 -- one arm an effect
+        """Apply every effect; returns the real id of the decision's ticket."""
         self._handles, self._part = {}, part
         for effect in decision.effects:
             match effect:
                 case OpenTicket():
-                    self._open(effect, draw)
+                    self._open(effect)
                 case ChangeTicket():
                     self._change(effect)
                 case AddEntry():
@@ -87,10 +89,15 @@ class Applier:
     def _real(self, ticket_id: int) -> int:
         return self._handles[ticket_id] if ticket_id < 0 else ticket_id
 
-    def _open(self, effect: OpenTicket, draw: list[int]) -> None:
+    def flush(self) -> None:
+        """Write what every decision changed, in a number of statements that does not depend on how many there were."""
+        self._numbers.give_back()
+        flush(self.tx, self.workspace)
+
+    def _open(self, effect: OpenTicket) -> None:
         ticket_id = self.tx.new_id()
         self._handles[effect.ticket.id] = ticket_id
-        ticket = msgspec.structs.replace(effect.ticket, id=ticket_id, number=draw.pop())
+        ticket = msgspec.structs.replace(effect.ticket, id=ticket_id, number=self._numbers.take())
         self.workspace.put_ticket(ticket)
         actor = ticket.requester or f"source:{ticket.source}"
         self._history(

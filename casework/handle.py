@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from casework.apply import Applier, flush, participants_hash
+from casework.apply import Applier, participants_hash
 from casework.context import Casework
 from casework.load import event_snapshot, incidents_of, load, load_tickets, mail_of, mail_snapshot, waits
 from casework.part import Handled, Part
 from casework.workspace import Workspace
 from itsm.act import Act
-from itsm.decision import Decision, OpenTicket, Reasons
+from itsm.decision import Decision, Reasons
 from itsm.envelope import Outcome
 from itsm.errors import Conflict, Permanent, Refused
 from itsm.lifecycle import Illegal
@@ -29,9 +29,9 @@ def handle(tx: Tx, parts: Sequence[Part], casework: Casework) -> list[Handled]:
     Runs inside the caller's transaction. A part that waits for the mail it answers has no outcome yet.
     """
     workspace = load(tx, parts, casework)
-    applier = Applier(tx, workspace, casework)
+    applier = Applier(tx, workspace, casework, expected=len(parts))
     handled = [_handle_one(tx, part, workspace, applier, casework) for part in parts]
-    flush(tx, workspace)
+    applier.flush()
     outcomes = [(each.part.envelope.id, each.part.seq, each.outcome) for each in handled if each.outcome is not None]
     inbox.record_outcomes(tx, outcomes)
     return handled
@@ -62,7 +62,7 @@ def _handle_one(tx: Tx, part: Part, workspace: Workspace, applier: Applier, case
             now=tx.now,
         )
         kind = "delivery_report" if signal is not message else "user_message"
-    ticket_id = applier.apply(decision, part, kind=kind, draw=_draw(tx, decision))
+    ticket_id = applier.apply(decision, part, kind=kind)
     return Handled(part=part, outcome=decision.outcome, decision=decision, ticket_id=ticket_id)
 
 
@@ -78,12 +78,6 @@ def _decide_event(tx: Tx, part: Part, event: MonitoringEvent, workspace: Workspa
     )
 
 
-def _draw(tx: Tx, decision: Decision) -> list[int]:
-    """Numbers for the tickets a decision opens, the lowest to be popped first."""
-    count = sum(isinstance(effect, OpenTicket) for effect in decision.effects)
-    return list(reversed(tickets.draw_numbers(tx, count))) if count else []
-
-
 def perform(tx: Tx, act: Act, casework: Casework) -> Ticket:
     """Do one act for an interactive door; raises Refused with the legal acts, Permanent (404) or Conflict."""
     found = tickets.by_numbers(tx, [act.ticket_number]).get(act.ticket_number)
@@ -97,8 +91,9 @@ def perform(tx: Tx, act: Act, casework: Casework) -> Ticket:
     workspace = Workspace(tx.now)
     workspace.tickets[found.id] = found
     workspace.numbers[found.number] = found.id
-    Applier(tx, workspace, casework).apply(decision, None, kind="act", draw=[])
-    flush(tx, workspace)
+    applier = Applier(tx, workspace, casework, expected=1)
+    applier.apply(decision, None, kind="act")
+    applier.flush()
     return workspace.tickets[found.id]
 
 
@@ -114,12 +109,12 @@ def tick(tx: Tx, casework: Casework, *, limit: int) -> int:
     load_tickets(tx, workspace, incidents_of(row.state for row in rows.values()))
     keys = [(each.subject_kind, each.subject_id, each.kind, each.threshold) for each in due]
     generations = timers.generations(tx, keys)
-    applier = Applier(tx, workspace, casework)
+    applier = Applier(tx, workspace, casework, expected=len(due))
     for timer, key in zip(due, keys, strict=True):
         decision = _decide_timer(timer, generations.get(key), workspace, rows, casework)
         workspace.timers.setdefault(key, None)  # it is done, unless the decision sets it again
-        applier.apply(decision, None, kind="timer_due", draw=_draw(tx, decision))
-    flush(tx, workspace)
+        applier.apply(decision, None, kind="timer_due")
+    applier.flush()
     return len(due)
 
 

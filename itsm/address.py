@@ -20,7 +20,10 @@ def canonical(address: str) -> str:
     The local-part is folded too: RFC 5321 2.4 lets a receiver treat it as case-sensitive, but a help desk that takes
     `Ana@` and `ana@` for two people answers one of them with a stranger's number.
     """
-    return unicodedata.normalize("NFC", address.strip()).casefold()
+    text = address.strip()
+    if text.isascii():  # nearly all are, and for them the two are the same
+        return text.lower()
+    return unicodedata.normalize("NFC", text).casefold()
 
 
 def domain_of(address: str) -> str:

@@ -137,7 +137,7 @@ Condition = Predicate | Every | Some | Not
 
 def folded(text: str) -> str:
     """The form texts are compared in: NFC, without case."""
-    return unicodedata.normalize("NFC", text).casefold()
+    return text.lower() if text.isascii() else unicodedata.normalize("NFC", text).casefold()
 
 
 def compile_condition(when: Mapping[str, Any], depth: int = 0) -> tuple[Condition, ...]:

@@ -6,6 +6,7 @@ from datetime import datetime
 from sqlalchemy import select, text
 
 from itsm.errors import Conflict
+from store.bulk import Bulk
 from store.chunking import in_lists
 from store.instants import from_column, to_column
 from store.schema import budget
@@ -17,6 +18,7 @@ _SPEND = text(
     "INSERT INTO budget (desk_id, key, window_start, used) SELECT :desk_id, :key, :window_start, :amount WHERE :amount <= :most "
     "ON CONFLICT (desk_id, key, window_start) DO UPDATE SET used = budget.used + excluded.used WHERE budget.used + excluded.used <= :most"
 )
+_spend = Bulk(_SPEND, "desk_id", "key", "window_start", "amount", "most")
 
 
 def used(tx: Tx, keys: Iterable[Key]) -> dict[Key, int]:
@@ -34,7 +36,6 @@ def used(tx: Tx, keys: Iterable[Key]) -> dict[Key, int]:
 
 def spend(tx: Tx, amounts: Mapping[Key, tuple[int, int]]) -> None:
     """Take (amount, limit) from each budget; raises Conflict when one has not enough left, so the caller decides again."""
-    for (key, window_start), (amount, most) in sorted(amounts.items()):
-        values = {"desk_id": tx.desk_id, "key": key, "window_start": to_column(window_start), "amount": amount, "most": most}
-        if tx.connection.execute(_SPEND, values).rowcount != 1:
-            raise Conflict("a budget was used up by somebody else at the same time")
+    rows = [(tx.desk_id, key, to_column(start), amount, most) for (key, start), (amount, most) in sorted(amounts.items())]
+    if _spend(tx, rows) != len(rows):
+        raise Conflict("a budget was used up by somebody else at the same time")

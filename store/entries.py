@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from operator import attrgetter
 
 import msgspec
-from sqlalchemy import insert, select
+from sqlalchemy import select
 
 from itsm.signal import Attachment
+from store.bulk import BulkInsert
 from store.chunking import in_lists
 from store.instants import from_column, to_column
 from store.schema import attachment, entry
@@ -38,20 +40,18 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     attachments: tuple[Attachment, ...] = ()
 
 
+_COLUMNS = tuple(field for field in Entry.__struct_fields__ if field not in ("created_at", "attachments"))
+_values = attrgetter(*_COLUMNS)
+_insert = BulkInsert(entry, *_COLUMNS, "desk_id", "created_at")
+_described = attrgetter(*Attachment.__struct_fields__)
+_insert_attachments = BulkInsert(attachment, *Attachment.__struct_fields__, "desk_id", "entry_id", "seq")
+
+
 def insert_many(tx: Tx, entries: Sequence[Entry]) -> None:
     """Insert entries and their attachments, one statement each."""
-    if not entries:
-        return
-    rows, files = [], []
-    for each in entries:
-        row: dict[str, object] = {field: getattr(each, field) for field in each.__struct_fields__ if field != "attachments"}
-        rows.append(row | {"desk_id": tx.desk_id, "created_at": to_column(each.created_at)})
-        for seq, file in enumerate(each.attachments):
-            described = {field: getattr(file, field) for field in file.__struct_fields__}
-            files.append(described | {"desk_id": tx.desk_id, "entry_id": each.id, "seq": seq})
-    tx.connection.execute(insert(entry), rows)
-    if files:
-        tx.connection.execute(insert(attachment), files)
+    _insert(tx, [(*_values(each), tx.desk_id, to_column(each.created_at)) for each in entries])
+    files = [(*_described(file), tx.desk_id, each.id, seq) for each in entries for seq, file in enumerate(each.attachments)]
+    _insert_attachments(tx, files)
 
 
 def of_ticket(tx: Tx, ticket_id: int, *, limit: int = MAX_ENTRIES) -> list[Entry]:

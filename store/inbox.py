@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Row, Select, bindparam, delete, func, lite
 from itsm.envelope import PENDING_CODE, Channel, Envelope, Outcome
 from itsm.errors import Conflict
 from itsm.identifier import inbox_text
-from store.bulk import BulkInsert
+from store.bulk import Bulk, BulkInsert
 from store.chunking import in_lists
 from store.instants import from_column, from_column_or_none, to_column
 from store.schema import CHUNK_BYTES, inbox, part, raw
@@ -158,22 +158,12 @@ def raw_bytes(tx: Tx, ids: Iterable[int]) -> dict[int, bytes]:
     return {inbox_id: b"".join(parts) for inbox_id, parts in chunks.items()}
 
 
-_RECORD = (
+_RECORDED = ("outcomes", "state", "done_at", "part_count", "claimed_by", "reason")
+_record = Bulk(
     update(inbox)
     .where(inbox.c.desk_id == bindparam("b_desk"), inbox.c.id == bindparam("b_id"))
-    .values(
-        {
-            name: bindparam(name)
-            for name in (
-                "outcomes",
-                "state",
-                "done_at",
-                "part_count",
-                "claimed_by",
-                "reason",
-            )
-        }
-    )
+    .values({name: bindparam(name) for name in _RECORDED}),
+    *(*_RECORDED, "b_desk", "b_id"),
 )
 
 
@@ -220,20 +210,9 @@ def record_outcomes(tx: Tx, outcomes: Iterable[tuple[int, int, Outcome]]) -> Non
                     raise Conflict(f"part {seq} of {inbox_text(row.id)} has an outcome already")
                 letters[seq] = code
             done = PENDING_CODE not in letters
-            rows.append(
-                {
-                    "b_desk": tx.desk_id,
-                    "b_id": row.id,
-                    "outcomes": "".join(letters),
-                    "part_count": len(letters),
-                    "state": DONE if done else PENDING,
-                    "done_at": to_column(tx.now) if done else None,
-                    "claimed_by": None if done else row.claimed_by,
-                    "reason": None,
-                }
-            )
-    if rows:
-        tx.connection.execute(_RECORD, rows)
+            state, done_at = (DONE, to_column(tx.now)) if done else (PENDING, None)
+            rows.append(("".join(letters), state, done_at, len(letters), None if done else row.claimed_by, None, tx.desk_id, row.id))
+    _record(tx, rows)
 
 
 def quarantine(tx: Tx, inbox_id: int, reason: str) -> None:

@@ -8,6 +8,7 @@ import msgspec
 from sqlalchemy import BindParameter, Row, Update, and_, bindparam, exists, func, insert, literal, or_, select, update
 
 from itsm.notification import DeliveryState, Event, Notification
+from store.bulk import BulkInsert
 from store.chunking import in_lists
 from store.instants import from_column, from_column_or_none, to_column
 from store.schema import CHUNK_BYTES, outbox, outbox_raw
@@ -44,31 +45,38 @@ class OutboxRow(msgspec.Struct, frozen=True, kw_only=True):
     bounced_at: datetime | None
 
 
+_insert = BulkInsert(
+    outbox,
+    *("desk_id", "id", "ticket_id", "ticket_number", "event", "state", "recipient", "recipient_name", "message_id", "message_id_sha256"),
+    *("in_reply_to", "reference_ids", "facts", "suppressed_because", "created_at", "due_at"),
+)
+_encode = msgspec.json.Encoder().encode
+
+
 def enqueue(tx: Tx, notifications: Sequence[Notification]) -> None:
     """Insert rows, those that must not be sent with their reason."""
     rows = [
-        {
-            "desk_id": tx.desk_id,
-            "id": each.id,
-            "ticket_id": each.ticket_id,
-            "ticket_number": each.ticket_number,
-            "event": each.event.value,
-            "state": each.state.value,
-            "recipient": each.recipient,
-            "recipient_name": each.recipient_name,
-            "message_id": each.message_id,
-            "message_id_sha256": key_of(each.message_id),
-            "in_reply_to": each.in_reply_to,
-            "reference_ids": msgspec.json.encode(each.references).decode(),
-            "facts": msgspec.json.encode(each.facts).decode(),
-            "suppressed_because": each.suppressed_because,
-            "created_at": to_column(each.created_at),
-            "due_at": to_column(each.due_at),
-        }
+        (
+            tx.desk_id,
+            each.id,
+            each.ticket_id,
+            each.ticket_number,
+            each.event.value,
+            each.state.value,
+            each.recipient,
+            each.recipient_name,
+            each.message_id,
+            key_of(each.message_id),
+            each.in_reply_to,
+            _encode(each.references).decode(),
+            _encode(each.facts).decode(),
+            each.suppressed_because,
+            to_column(each.created_at),
+            to_column(each.due_at),
+        )
         for each in notifications
     ]
-    if rows:
-        tx.connection.execute(insert(outbox), rows)
+    _insert(tx, rows)
 
 
 def _notification(row: Row[Any]) -> Notification:

@@ -4,10 +4,11 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 import msgspec
-from sqlalchemy import ColumnElement, insert, select
+from sqlalchemy import ColumnElement, select
 
 from itsm.decision import Reasons
 from itsm.envelope import Outcome
+from store.bulk import BulkInsert
 from store.instants import from_column, to_column
 from store.schema import part
 from store.transaction import Tx
@@ -27,24 +28,18 @@ class PartRow(msgspec.Struct, frozen=True, kw_only=True):
     reasons: Reasons | None
 
 
+_insert = BulkInsert(part, "desk_id", "inbox_id", "seq", "kind", "outcome", "ticket_id", "decided_at", "reasons")
+_encode = msgspec.json.Encoder().encode
+
+
 def insert_many(tx: Tx, rows: Iterable[NewPart]) -> None:
     """Insert the rows in one statement."""
     now = to_column(tx.now)
     values = [
-        {
-            "desk_id": tx.desk_id,
-            "inbox_id": inbox_id,
-            "seq": seq,
-            "kind": kind,
-            "outcome": outcome.value,
-            "ticket_id": ticket_id,
-            "decided_at": now,
-            "reasons": msgspec.json.encode(reasons).decode(),
-        }
+        (tx.desk_id, inbox_id, seq, kind, outcome.value, ticket_id, now, _encode(reasons).decode())
         for inbox_id, seq, kind, outcome, ticket_id, reasons in rows
     ]
-    if values:
-        tx.connection.execute(insert(part), values)
+    _insert(tx, values)
 
 
 def _found(tx: Tx, condition: ColumnElement[bool], *, limit: int) -> list[PartRow]:

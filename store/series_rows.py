@@ -6,10 +6,11 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Row, bindparam, insert, select, update
+from sqlalchemy import Row, bindparam, select, update
 
 from itsm.errors import Conflict
 from itsm.series import Instance, SeriesState
+from store.bulk import Bulk, BulkInsert
 from store.chunking import in_lists
 from store.instants import from_column, to_column
 from store.schema import series
@@ -78,10 +79,12 @@ def by_ids(tx: Tx, ids: Iterable[int]) -> dict[int, SeriesRow]:
 
 
 _UPDATED = ("title", "state", "content_sha256", "event_count", "last_seen_at", "open", "ticket_id")
-_UPDATE = (
+_insert = BulkInsert(series, *_UPDATED, "desk_id", "id", "source", "series_key", "key_sha256", "version")
+_update = Bulk(
     update(series)
     .where(series.c.desk_id == bindparam("b_desk"), series.c.id == bindparam("b_id"), series.c.version == bindparam("b_seen"))
-    .values({name: bindparam(name) for name in _UPDATED} | {"version": series.c.version + 1})
+    .values({name: bindparam(name) for name in (*_UPDATED, "version")}),
+    *(*_UPDATED, "version", "b_desk", "b_id", "b_seen"),
 )
 
 
@@ -90,23 +93,21 @@ def keep_many(tx: Tx, rows: Sequence[SeriesRow]) -> None:
     fresh, changed = [], []
     for row in rows:
         state = row.state
-        values: dict[str, object] = {
-            "title": state.title,
-            "state": _encode(_Body(instances=state.instances, resolves=state.resolves)),
-            "content_sha256": state.content_sha256,
-            "event_count": state.event_count,
-            "last_seen_at": to_column(state.last_seen_at or tx.now),
-            "open": row.open,
-            "ticket_id": row.ticket_id,
-        }
+        values = (
+            state.title,
+            _encode(_Body(instances=state.instances, resolves=state.resolves)),
+            state.content_sha256,
+            state.event_count,
+            to_column(state.last_seen_at or tx.now),
+            row.open,
+            row.ticket_id,
+        )
         if row.version == 0:
-            identity = {"desk_id": tx.desk_id, "id": state.id, "source": state.source, "series_key": state.series_key, "version": 1}
-            fresh.append(values | identity | {"key_sha256": key_of(state.series_key)})
+            fresh.append((*values, tx.desk_id, state.id, state.source, state.series_key, key_of(state.series_key), 1))
         else:
-            changed.append(values | {"b_desk": tx.desk_id, "b_id": state.id, "b_seen": row.version})
-    if fresh:
-        tx.connection.execute(insert(series), fresh)
-    if changed and tx.connection.execute(_UPDATE, changed).rowcount != len(changed):
+            changed.append((*values, row.version + 1, tx.desk_id, state.id, row.version))
+    _insert(tx, fresh)
+    if _update(tx, changed) != len(changed):
         raise Conflict("a series was changed by somebody else at the same time")
 
 

@@ -3,10 +3,12 @@
 import hashlib
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from operator import attrgetter
 
 import msgspec
-from sqlalchemy import insert, select
+from sqlalchemy import select
 
+from store.bulk import BulkInsert
 from store.chunking import in_lists
 from store.instants import from_column, to_column
 from store.schema import inbox, mail_seen, outbox
@@ -44,14 +46,14 @@ class MailSent(msgspec.Struct, frozen=True, kw_only=True):
     ticket_id: int
 
 
+_COLUMNS = tuple(field for field in MailSeen.__struct_fields__ if field != "received_at")
+_values = attrgetter(*_COLUMNS)
+_insert = BulkInsert(mail_seen, *_COLUMNS, "desk_id", "received_at")
+
+
 def remember_many(tx: Tx, seen: Sequence[MailSeen]) -> None:
     """Keep mails for sameness and threading, in one statement."""
-    if seen:
-        rows = []
-        for each in seen:
-            row: dict[str, object] = {field: getattr(each, field) for field in each.__struct_fields__}
-            rows.append(row | {"desk_id": tx.desk_id, "received_at": to_column(each.received_at)})
-        tx.connection.execute(insert(mail_seen), rows)
+    _insert(tx, [(*_values(each), tx.desk_id, to_column(each.received_at)) for each in seen])
 
 
 def seen_before(tx: Tx, keys: Iterable[bytes]) -> dict[bytes, list[MailSeen]]:

@@ -8,6 +8,7 @@ from sqlalchemy import Row, bindparam, insert, select, update
 
 from itsm.errors import Conflict
 from itsm.ticket import State, Ticket, TicketType
+from store.bulk import Bulk, BulkInsert
 from store.chunking import in_lists
 from store.instants import from_column, from_column_or_none, to_column, to_column_or_none
 from store.schema import counter, link, ticket
@@ -15,7 +16,6 @@ from store.transaction import Tx
 
 TICKET_NUMBER = "ticket"
 FIRST_NUMBER = 1001
-NUMBER_BLOCK = 1
 MAX_LISTED = 200
 
 
@@ -24,19 +24,45 @@ _OPEN_STATES = (State.NEW.value, State.IN_PROGRESS.value, State.PENDING.value)
 _IS_OPEN = ticket.c.state.in_(bindparam("open_states", _OPEN_STATES, expanding=True, literal_execute=True))
 
 
-def _row(value: Ticket, desk_id: int) -> dict[str, object]:
-    row: dict[str, object] = {field: getattr(value, field) for field in value.__struct_fields__}
-    row |= {
-        "desk_id": desk_id,
-        "type": value.type.value,
-        "state": value.state.value,
-        "tags": msgspec.json.encode(value.tags).decode(),
-        "opened_at": to_column(value.opened_at),
-        "updated_at": to_column(value.updated_at),
-    }
-    for field in ("resolved_at", "closed_at", "impact_started_at", "impact_ended_at"):
-        row[field] = to_column_or_none(getattr(value, field))
-    return row
+_IDENTITY = ("id", "number")  # what an update never changes
+_CHANGING = (
+    "type", "state", "subject", "impact", "urgency", "priority", "requester", "requester_name", "team", "assignee", "service", "tags",
+    "source", "group_key", "severity", "event_count", "reopen_count", "pending_reason", "resolution_code", "suggested_for", "opened_at",
+    "updated_at", "resolved_at", "closed_at", "impact_started_at", "impact_ended_at", "version",
+)  # fmt: skip
+
+
+def _changing(value: Ticket) -> tuple[object, ...]:
+    """In the order of _CHANGING."""
+    return (
+        value.type.value,
+        value.state.value,
+        value.subject,
+        value.impact,
+        value.urgency,
+        value.priority,
+        value.requester,
+        value.requester_name,
+        value.team,
+        value.assignee,
+        value.service,
+        msgspec.json.encode(value.tags).decode(),
+        value.source,
+        value.group_key,
+        value.severity,
+        value.event_count,
+        value.reopen_count,
+        value.pending_reason,
+        value.resolution_code,
+        value.suggested_for,
+        to_column(value.opened_at),
+        to_column(value.updated_at),
+        to_column_or_none(value.resolved_at),
+        to_column_or_none(value.closed_at),
+        to_column_or_none(value.impact_started_at),
+        to_column_or_none(value.impact_ended_at),
+        value.version,
+    )
 
 
 def _ticket(row: Row[Any]) -> Ticket:
@@ -61,42 +87,46 @@ def draw_numbers(tx: Tx, count: int) -> range:
     return range(found, found + count)
 
 
+def give_back_numbers(tx: Tx, unused: range) -> None:
+    """Numbers that were drawn and not used, the last of a draw; where somebody drew after us they stay a gap."""
+    last = (counter.c.desk_id == tx.desk_id, counter.c.name == TICKET_NUMBER, counter.c.next == unused.stop)
+    tx.connection.execute(update(counter).where(*last).values(next=unused.start))
+
+
+_insert = BulkInsert(ticket, "desk_id", *_IDENTITY, *_CHANGING)
+
+
 def insert_many(tx: Tx, tickets: Sequence[Ticket]) -> None:
     """Insert new tickets in one statement."""
-    if tickets:
-        tx.connection.execute(insert(ticket), [_row(each, tx.desk_id) for each in tickets])
+    _insert(tx, [(tx.desk_id, each.id, each.number, *_changing(each)) for each in tickets])
 
 
-_UPDATE = (
+_update = Bulk(
     update(ticket)
     .where(ticket.c.desk_id == bindparam("b_desk"), ticket.c.id == bindparam("b_id"), ticket.c.version == bindparam("b_seen"))
-    .values({column.name: bindparam(column.name) for column in ticket.columns if column.name not in ("desk_id", "id", "number")})
+    .values({name: bindparam(name) for name in _CHANGING}),
+    *(*_CHANGING, "b_desk", "b_id", "b_seen"),
 )
 
 
 def update_many(tx: Tx, tickets: Iterable[tuple[int, Ticket]]) -> None:
     """Write tickets over the version that was seen; raises Conflict when one has moved on meanwhile."""
-    rows = []
-    for seen, value in tickets:
-        row = _row(value, tx.desk_id)
-        del row["desk_id"], row["id"], row["number"]
-        rows.append(row | {"b_desk": tx.desk_id, "b_id": value.id, "b_seen": seen})
-    if rows and tx.connection.execute(_UPDATE, rows).rowcount != len(rows):
+    rows = [(*_changing(value), tx.desk_id, value.id, seen) for seen, value in tickets]
+    if _update(tx, rows) != len(rows):
         raise Conflict("a ticket was changed by somebody else at the same time")
 
 
-_COUNT = (
+_count = Bulk(
     update(ticket)
     .where(ticket.c.desk_id == bindparam("b_desk"), ticket.c.id == bindparam("b_id"))
-    .values(event_count=ticket.c.event_count + bindparam("b_more"))
+    .values(event_count=ticket.c.event_count + bindparam("b_more")),
+    *("b_more", "b_desk", "b_id"),
 )
 
 
 def count_events(tx: Tx, more: Mapping[int, int]) -> None:
     """Add to the event counts of incidents. A count is no change of the ticket: its version stays."""
-    rows = [{"b_desk": tx.desk_id, "b_id": ticket_id, "b_more": count} for ticket_id, count in more.items()]
-    if rows:
-        tx.connection.execute(_COUNT, rows)
+    _count(tx, [(count, tx.desk_id, ticket_id) for ticket_id, count in more.items()])
 
 
 def by_ids(tx: Tx, ids: Iterable[int]) -> dict[int, Ticket]:

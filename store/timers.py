@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, select, text
+from sqlalchemy import bindparam, delete, select, text
 
 from itsm.signal import TimerDue
+from store.bulk import Bulk
 from store.instants import from_column, to_column
 from store.schema import timer
 from store.transaction import Tx
@@ -19,29 +20,19 @@ _SET = text(
     "DO UPDATE SET due_at = excluded.due_at, generation = timer.generation + 1"
 )
 
+_NAMED = ("desk_id", "subject_kind", "subject_id", "kind", "threshold")  # the primary key
+_set = Bulk(_SET, *_NAMED, "due_at")
+_clear = Bulk(delete(timer).where(*(timer.c[name] == bindparam(name) for name in _NAMED)), *_NAMED)
+
 
 def set_many(tx: Tx, timers: Sequence[tuple[Key, datetime]]) -> None:
     """Set timers to their due times."""
-    if timers:
-        rows = [
-            {"desk_id": tx.desk_id, "subject_kind": a, "subject_id": b, "kind": c, "threshold": d, "due_at": to_column(due_at)}
-            for (a, b, c, d), due_at in timers
-        ]
-        tx.connection.execute(_SET, rows)
+    _set(tx, [(tx.desk_id, *key, to_column(due_at)) for key, due_at in timers])
 
 
 def clear_many(tx: Tx, keys: Sequence[Key]) -> None:
     """Remove timers; those that are not there are no error."""
-    for subject_kind, subject_id, kind, threshold in keys:
-        tx.connection.execute(
-            delete(timer).where(
-                timer.c.desk_id == tx.desk_id,
-                timer.c.subject_kind == subject_kind,
-                timer.c.subject_id == subject_id,
-                timer.c.kind == kind,
-                timer.c.threshold == threshold,
-            )
-        )
+    _clear(tx, [(tx.desk_id, *key) for key in keys])
 
 
 def due(tx: Tx, limit: int) -> list[TimerDue]:

@@ -1,0 +1,62 @@
+"""Bulk statements: rows as tuples in the caller's order, whatever order the statement binds them in."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy import bindparam, text, update
+
+from itsm.errors import Conflict
+from store import budgets, tickets
+from store.bulk import Bulk
+from store.schema import counter
+from store.store import Store
+from store.transaction import Tx
+
+AT = datetime(2026, 11, 25, tzinfo=UTC)
+
+
+def test_rows_are_put_in_the_order_of_the_statement_and_counted(store: Store) -> None:
+    change = Bulk(update(counter).where(counter.c.name == bindparam("which")).values(next=bindparam("to")), "which", "to")
+
+    def work(tx: Tx) -> tuple[int, object]:
+        tickets.draw_numbers(tx, 3)
+        return change(tx, [("ticket", 42), ("nothing", 1)]), tx.connection.execute(text("SELECT next FROM counter")).scalar_one()
+
+    assert store.write(work).result() == (1, 42)
+
+
+def test_no_rows_are_no_statement(store: Store) -> None:
+    broken = Bulk(text("INSERT INTO nowhere VALUES (:a)"), "a")
+    assert store.write(lambda tx: broken(tx, [])).result() == 0
+
+
+def test_one_budget_of_many_that_is_used_up_refuses_them_all(store: Store) -> None:
+    store.write(lambda tx: budgets.spend(tx, {("full", AT): (2, 2)})).result()
+    with pytest.raises(Conflict):
+        store.write(lambda tx: budgets.spend(tx, {("empty", AT): (1, 2), ("full", AT): (1, 2)})).result()
+    assert store.read(lambda tx: budgets.used(tx, [("empty", AT), ("full", AT)])) == {("full", AT): 2}
+
+
+def test_numbers_that_are_given_back_are_drawn_next(store: Store) -> None:
+    def draw(count: int, used: int) -> Callable[[Tx], list[int]]:
+        def work(tx: Tx) -> list[int]:
+            drawn = tickets.draw_numbers(tx, count)
+            tickets.give_back_numbers(tx, drawn[used:])
+            return list(drawn[:used])
+
+        return work
+
+    first = store.write(draw(10, 3)).result()
+    assert store.write(draw(2, 2)).result() == [first[-1] + 1, first[-1] + 2]
+
+
+def test_numbers_somebody_drew_after_us_stay_with_them(store: Store) -> None:
+    def work(tx: Tx) -> int:
+        ours = tickets.draw_numbers(tx, 10)
+        theirs = tickets.draw_numbers(tx, 1)
+        tickets.give_back_numbers(tx, ours[3:])
+        assert tickets.draw_numbers(tx, 1)[0] > theirs[0]
+        return theirs[0]
+
+    assert store.write(work).result() > 0
