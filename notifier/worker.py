@@ -264,12 +264,19 @@ class Notifier:
     async def _drain(self) -> None:
         """Give what is being sent a few seconds, then cut the connections; what was not begun is given back."""
         self._ending = True
-        while self._sending:
-            await asyncio.wait(set(self._sending), timeout=self._settings.drain_seconds)
-            for each in self._submitters:
-                each.abort()
+        try:
+            while self._sending:
+                await asyncio.wait(set(self._sending), timeout=self._settings.drain_seconds)
+                self._abort()
+        except asyncio.CancelledError:  # the process ends now: no thread may go on waiting for the relay
+            self._abort()
+            raise
         for each in self._submitters:
             await asyncio.to_thread(each.close)
+
+    def _abort(self) -> None:
+        for each in self._submitters:
+            each.abort()
 
 
 def _plain(request: RenderRequest) -> Rendered | Unrenderable:

@@ -147,6 +147,17 @@ def compile_condition(when: Mapping[str, Any], depth: int = 0) -> tuple[Conditio
     return tuple(condition for name, value in when.items() for condition in _member(name, value, depth))
 
 
+def size_of(condition: Condition) -> int:
+    """How many predicates a condition has: each reads its field once at most when it is judged."""
+    match condition:
+        case Every(members=members) | Some(members=members):
+            return sum(size_of(member) for member in members)
+        case Not(member=member):
+            return size_of(member)
+        case _:
+            return 1
+
+
 def _negated(checks: tuple[Check, ...]) -> tuple[Check, ...]:
     return tuple(Check(predicate=f"not {each.predicate}", field=each.field, value=each.value) for each in checks)
 

@@ -8,10 +8,11 @@ from itsm.address import canonical, domain_of
 from itsm.decision import MAX_NEAR_MISSES, NearMiss
 from itsm.envelope import Envelope
 from itsm.signal import MonitoringEvent, UserMessage
-from rules.predicate import LABEL_PREFIX, Check, Condition, Facts, Predicate, PredicateError, Value, compile_condition, folded
+from rules.predicate import LABEL_PREFIX, Check, Condition, Facts, Predicate, PredicateError, Value, compile_condition, folded, size_of
 from rules.settings import Rule, RulesSettings
 
 MAX_TEXT_CHARACTERS = 65536  # of a mail's text that rules look at
+MAX_PREDICATES = 5_000  # of a ruleset: with the characters they look at, the bound of what one mail may cost (F68)
 SETTABLE = ("type", "impact", "urgency", "priority", "service", "team", "suppress", "acknowledge")
 GATES = ("source", "kind", "format", "channel")  # a rule for another of these is not tried at all, and never a near miss
 
@@ -76,6 +77,9 @@ def compile_ruleset(settings: RulesSettings) -> tuple[Ruleset, tuple[RuleError, 
             compiled.append(Compiled(rule=rule, conditions=compile_condition(rule.when)))
         except PredicateError as error:
             errors.append(RuleError(index=index, rule=rule.key, message=str(error)))
+    predicates = sum(size_of(condition) for each in compiled for condition in each.conditions)
+    if predicates > MAX_PREDICATES:
+        errors.append(RuleError(index=-1, rule="rule", message=f"the rules have {predicates} predicates, at most {MAX_PREDICATES} are judged"))
     if not _monotone(settings.priority):
         errors.append(RuleError(index=-1, rule="priority", message="the priority matrix must not fall as impact or urgency fall"))
     digest = hashlib.sha256(msgspec.json.encode(settings, order="deterministic")).hexdigest()

@@ -1,0 +1,90 @@
+"""Daemons of their own process for the rows of reliability: with a defence switched off, a limit of the kernel, or another stderr."""
+
+import os
+import smtplib
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from tests.triaged.conftest import ROOT, Site
+
+REPORT = "From: Ana <ana@example.com>\nTo: desk@example.org\nSubject: It is broken\nMessage-ID: <{}@example.com>\n\nIt is broken.\n"
+RELAY = '[notifier.relay]\nhost = "127.0.0.1"\nport = {port}\ntls = "none"\n'
+
+
+class Life(Site):
+    """A site whose daemon may be started without one of its defences (`tests.reliability.sabotage`)."""
+
+    def begin(
+        self,
+        *,
+        without: str = "",
+        ready: bool = True,
+        before: Callable[[], None] | None = None,
+        stderr: int | None = None,
+        **environment: str,
+    ) -> None:
+        program = ["-m", "tests.reliability.sabotage", without] if without else ["-m", "triaged"]
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, *program, "--config", str(self.file), "run"],
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log if stderr is None else stderr,
+                env=os.environ | environment,
+                preexec_fn=before,
+            )
+        if ready:
+            self.until(lambda: self.probe("/readyz")[0] == 200)
+
+    def tries(self, name: str, timeout: float = 10.0) -> bool:
+        """Send one mail; whether it was acknowledged."""
+        try:
+            with smtplib.SMTP("127.0.0.1", self.smtp, timeout=timeout) as smtp:
+                smtp.sendmail("ana@example.com", ["desk@example.org"], REPORT.format(name).replace("\n", "\r\n").encode())
+        except (OSError, smtplib.SMTPException):
+            return False
+        return True
+
+    def ended(self) -> int:
+        """Wait for the end of the process; its exit code."""
+        assert self.process is not None
+        return self.process.wait(30)
+
+    def sent(self) -> list[bytes]:
+        """The mails in the outbox folder."""
+        return [each.read_bytes() for each in sorted((self.directory / "var" / "outbox").glob("*.eml"))]
+
+    def tickets(self) -> list[dict[str, object]]:
+        return self.command("ticket", "list", "--json").json()
+
+
+def eventually(holds: Callable[[], bool], *, seconds: float = 20.0) -> bool:
+    """Whether it comes to hold before the deadline."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def life(directory: Path) -> Iterator[Life]:
+    """One, ended with the test."""
+    made = Life(directory, free_port(), free_port())
+    try:
+        yield made
+    finally:
+        if made.process is not None and made.process.poll() is None:
+            made.process.kill()
+            made.process.wait()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,79 @@
+"""Runs triaged with one of its defences switched off: `python -m tests.reliability.sabotage NAME ARGUMENTS OF TRIAGED`.
+
+What a test of a row asserts must come out otherwise here; so we know that it would notice the defence's absence.
+"""
+
+import asyncio
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from intake.accept import Accepted, Acceptor
+from notifier.worker import Notifier
+from rules import mail as rules_of_mail
+from rules.sameness import Judgement, Sameness
+from store import outbox
+from triaged.main import main
+from triaged.supervise import Supervisor
+
+
+def answer_after_the_commit() -> None:
+    """F01: the door says yes first and stores half a second later."""
+    accept, late = Acceptor.accept, set()
+
+    async def early(self: Acceptor, arrival: Any) -> Accepted:
+        asyncio.get_running_loop().call_later(0.5, lambda: late.add(asyncio.ensure_future(accept(self, arrival))))
+        return Accepted(inbox_id=1)
+
+    Acceptor.accept = early
+
+
+def sameness() -> None:
+    """F02: every mail is new."""
+    rules_of_mail.same = lambda *_: Judgement(sameness=Sameness.NEW)
+
+
+def scan_of_the_outbox() -> None:
+    """F04: the notifier looks only when it was woken."""
+    start, wake = Notifier._start_some, Notifier.wake
+
+    def woken(self: Notifier) -> None:
+        self.was_woken = True
+        wake(self)
+
+    async def only_when_woken(self: Notifier) -> bool:
+        return getattr(self, "was_woken", False) and await start(self)
+
+    Notifier.wake, Notifier._start_some = woken, only_when_woken
+
+
+def stored_bytes() -> None:
+    """F05: what was rendered is forgotten and rendered again."""
+    claim = outbox.claim
+
+    def forgetful(tx: Any, **limits: Any) -> Any:
+        table = outbox.outbox
+        tx.connection.execute(outbox.outbox_raw.delete())
+        tx.connection.execute(table.update().where(table.c.state == "queued").values(reverse_path=None))
+        return claim(tx, **limits)
+
+    outbox.claim = forgetful
+
+
+def drain() -> None:
+    """F10: SIGTERM ends the process as it does any other."""
+    Supervisor.handle_signals = lambda self: None
+
+
+def second_signal() -> None:
+    """F11: a second SIGTERM is heard like the first."""
+    Supervisor._on_end = lambda self, which: self.stop()
+
+
+DEFENCES: dict[str, Callable[[], None]] = {
+    each.__name__: each for each in (answer_after_the_commit, sameness, scan_of_the_outbox, stored_bytes, drain, second_signal)
+}
+
+if __name__ == "__main__":
+    DEFENCES[sys.argv.pop(1)]()
+    sys.exit(main())
