@@ -79,7 +79,9 @@ def compile_ruleset(settings: RulesSettings) -> tuple[Ruleset, tuple[RuleError, 
             errors.append(RuleError(index=index, rule=rule.key, message=str(error)))
     predicates = sum(size_of(condition) for each in compiled for condition in each.conditions)
     if predicates > MAX_PREDICATES:
-        errors.append(RuleError(index=-1, rule="rule", message=f"the rules have {predicates} predicates, at most {MAX_PREDICATES} are judged"))
+        errors.append(
+            RuleError(index=-1, rule="rule", message=f"the rules have {predicates} predicates, at most {MAX_PREDICATES} are judged")
+        )
     if not _monotone(settings.priority):
         errors.append(RuleError(index=-1, rule="priority", message="the priority matrix must not fall as impact or urgency fall"))
     digest = hashlib.sha256(msgspec.json.encode(settings, order="deterministic")).hexdigest()

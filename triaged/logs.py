@@ -4,12 +4,17 @@ Lines are rendered where they are written and put on a bounded queue; a thread w
 never holds up the loop. What does not fit is dropped and counted.
 """
 
+import contextlib
+import io
 import json
 import logging
 import logging.handlers
+import os
 import queue
 import re
+import select
 import sys
+import threading
 from collections.abc import MutableMapping
 from typing import Any, TextIO
 
@@ -21,6 +26,9 @@ from triaged import clock
 DROPPED = Counter("triaged_log_lines_dropped_total", "Log lines dropped because the reader of stderr was too slow.")
 MAX_QUEUED_LINES = 10_000
 MAX_VALUE_CHARACTERS = 2_000
+STOP_SECONDS = 2.0  # the last lines may take so long to be written; a reader who does not read holds up nobody's end
+MAX_LAST_WORDS_BYTES = 512  # what a pipe that can be written to takes at once (PIPE_BUF)
+STANDARD_ERROR = 2
 QUIET = ("mail.log", "mail.debug", "uvicorn", "uvicorn.error", "uvicorn.access", "asyncio", "alembic", "sqlalchemy")
 SECRET_NAMES = re.compile(r"password|secret|authorization|cookie|token|api_key", re.IGNORECASE)
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -39,6 +47,52 @@ class _DroppingHandler(logging.handlers.QueueHandler):
             DROPPED.inc()
 
 
+class _Writer:
+    """The thread that writes lines out. It writes past Python's buffer, whose lock a blocked write would hold until the very end."""
+
+    def __init__(self, lines: "queue.Queue[logging.LogRecord]", sink: TextIO) -> None:
+        self._lines, self._sink = lines, sink
+        try:
+            self._descriptor: int | None = sink.fileno()
+        except (OSError, io.UnsupportedOperation):
+            self._descriptor = None
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="log", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Write out what waits, for at most two seconds."""
+        self._stopping.set()
+        with contextlib.suppress(queue.Full):
+            self._lines.put_nowait(logging.makeLogRecord({"msg": None}))  # wakes it
+        self._thread.join(STOP_SECONDS)
+
+    def _run(self) -> None:
+        while True:
+            record = self._lines.get()
+            if record.msg is not None:
+                self._write(record.getMessage() + "\n")
+            if self._stopping.is_set() and self._lines.empty():
+                return
+
+    def _write(self, line: str) -> None:
+        try:
+            if self._descriptor is None:
+                self._sink.write(line)
+                return
+            left = line.encode("utf-8", "backslashreplace")
+            while left:
+                left = left[os.write(self._descriptor, left) :]
+        except (OSError, ValueError):  # the reader has gone, or the disk is full: the work goes on
+            DROPPED.inc()
+
+
+def last_words(text: str) -> None:
+    """Tell stderr why the process ends now, unless that would have to wait for its reader."""
+    if STANDARD_ERROR in select.select([], [STANDARD_ERROR], [], 0)[1]:
+        os.write(STANDARD_ERROR, text.encode("utf-8", "backslashreplace")[:MAX_LAST_WORDS_BYTES])
+
+
 class Logging:
     """Logging as it was set up; `stop` writes out what waits and undoes it."""
 
@@ -55,9 +109,6 @@ class Logging:
                 foreign_pre_chain=shared,
             )
         )
-        writer = logging.StreamHandler(sink)
-        writer.setFormatter(logging.Formatter("%(message)s"))
-        self._listener = logging.handlers.QueueListener(lines, writer)
         root = logging.getLogger()
         root.addHandler(self._handler)
         root.setLevel(level.upper())
@@ -70,11 +121,11 @@ class Logging:
             wrapper_class=structlog.stdlib.BoundLogger,
             cache_logger_on_first_use=False,
         )
-        self._listener.start()
+        self._writer = _Writer(lines, sink)
 
     def stop(self) -> None:
         """Write out what waits, then log nowhere."""
-        self._listener.stop()
+        self._writer.stop()
         logging.getLogger().removeHandler(self._handler)
         logging.captureWarnings(False)
         structlog.reset_defaults()

@@ -1,5 +1,6 @@
 """How commands speak: data on stdout, talk on stderr, plain aligned text or JSON, and never a control character of a stranger."""
 
+import contextlib
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
@@ -23,8 +24,9 @@ def data_json(value: Any) -> None:
 
 
 def talk(text: str) -> None:
-    """Say something to the person, on stderr."""
-    click.echo(_lines(text), err=True)
+    """Say something to the person, on stderr; when that leads nowhere, nobody is told."""
+    with contextlib.suppress(OSError):  # its disk is full, or its reader has gone
+        click.echo(_lines(text), err=True)
 
 
 def _lines(text: str) -> str:

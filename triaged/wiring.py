@@ -212,5 +212,5 @@ def _reloaded(*, success: bool) -> None:
 
 def _die(error: BaseException) -> None:
     """No retry can mend the store: nobody knows what is durable, so the process must end before it says yes to anyone."""
-    os.write(2, f"triaged: the store failed and cannot go on: {error}\n".encode())
+    logs.last_words(f"triaged: the store failed and cannot go on: {error}\n")
     os._exit(FATAL_EXIT)

@@ -4,6 +4,7 @@ What a test of a row asserts must come out otherwise here; so we know that it wo
 """
 
 import asyncio
+import os
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +14,7 @@ from notifier.worker import Notifier
 from rules import mail as rules_of_mail
 from rules.sameness import Judgement, Sameness
 from store import outbox
+from triaged import logs, wiring
 from triaged.main import main
 from triaged.supervise import Supervisor
 
@@ -70,8 +72,28 @@ def second_signal() -> None:
     Supervisor._on_end = lambda self, which: self.stop()
 
 
+def log_queue() -> None:
+    """F25: a line is written where it is logged."""
+    logs._DroppingHandler.enqueue = lambda self, record: os.write(2, (record.getMessage() + "\n").encode()) and None
+
+
+def old_configuration() -> None:
+    """F69: what is wrong with a configuration ends the reload as it would end anything else."""
+    wiring._reloaded = lambda *, success: None if success else sys.exit("reload failed")
+
+
 DEFENCES: dict[str, Callable[[], None]] = {
-    each.__name__: each for each in (answer_after_the_commit, sameness, scan_of_the_outbox, stored_bytes, drain, second_signal)
+    each.__name__: each
+    for each in (
+        answer_after_the_commit,
+        sameness,
+        scan_of_the_outbox,
+        stored_bytes,
+        drain,
+        second_signal,
+        log_queue,
+        old_configuration,
+    )
 }
 
 if __name__ == "__main__":

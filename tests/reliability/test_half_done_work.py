@@ -187,5 +187,3 @@ def test_a_crash_of_a_backup_leaves_nothing_that_could_be_taken_for_one(
     halves = [name for name, there, whole in seen if there and not whole]
     assert (halves == []) is defended
     assert [name for name, *_ in seen] == ["backup.copied", "backup.described", "backup.named"]
-
-

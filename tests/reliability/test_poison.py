@@ -37,9 +37,7 @@ def test_a_mail_that_kills_every_child_is_quarantined_alone_and_the_rest_flows(
     async def work() -> None:
         pool = ChildPool(1, functions=POISONED)
         try:
-            triage = Triage(
-                desk.store, run_batch=pool.run_batch, casework=lambda: desk.casework, mappings=dict, on_outgoing=lambda: None
-            )
+            triage = Triage(desk.store, run_batch=pool.run_batch, casework=lambda: desk.casework, mappings=dict, on_outgoing=lambda: None)
             for _ in range(ROUNDS):
                 await triage.once()
                 desk.time += timedelta(minutes=1)
