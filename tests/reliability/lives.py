@@ -23,20 +23,20 @@ class Life(Site):
         *,
         without: str = "",
         ready: bool = True,
-        before: Callable[[], None] | None = None,
+        shell: str = "",
         stderr: int | None = None,
         **environment: str,
     ) -> None:
+        """`shell` is said to a shell that then becomes the daemon: a limit, a closed descriptor."""
         program = ["-m", "tests.reliability.sabotage", without] if without else ["-m", "triaged"]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, *program, "--config", str(self.file), "run"],
+                ["sh", "-c", f'{shell or ":"}; exec "$@"', "sh", sys.executable, *program, "--config", str(self.file), "run"],
                 cwd=ROOT,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log if stderr is None else stderr,
                 env=os.environ | environment,
-                preexec_fn=before,
             )
         if ready:
             self.until(lambda: self.probe("/readyz")[0] == 200)

@@ -44,7 +44,7 @@ def test_a_log_that_cannot_be_written_is_dropped_and_the_work_goes_on(site: Life
     full = os.open("/dev/full", os.O_WRONLY)
     try:
         if where == "closed":
-            site.begin(before=lambda: os.close(2))
+            site.begin(shell="exec 2>&-")
         else:
             site.begin(stderr=writer if where == "closed pipe" else full)
         os.close(reader)

@@ -57,6 +57,7 @@ def test_a_mail_that_kills_every_child_is_quarantined_alone_and_the_rest_flows(
 class Counted(str):
     """A text that counts the characters rules look at."""
 
+    __slots__ = ()
     looked_at = 0
 
     def __contains__(self, wanted: object) -> bool:
