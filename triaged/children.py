@@ -21,6 +21,7 @@ CHILDREN = Gauge("triaged_children", "Child processes that run.")
 DEADLINE_SECONDS = 30.0
 START_SECONDS = 60.0
 CLOSE_SECONDS = 2.0
+READ_BYTES = 64 * 1024
 SOURCE = str(Path(__file__).resolve().parent.parent)  # children find our packages wherever they were found
 
 log = structlog.get_logger("children")
@@ -67,6 +68,8 @@ class _Child:
     async def kill(self) -> None:
         if self.alive:
             self._process.kill()
+        while await self._stdout.read(READ_BYTES):  # what nobody wants: asyncio tells the end of a process only when its pipes are empty
+            continue
         await self._process.wait()
         CHILDREN.dec()
 

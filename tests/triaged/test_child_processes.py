@@ -11,10 +11,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from itsm.errors import Transient
-from triaged.child import Request, answer
+from triaged.child import Request, answer, frame
 from triaged.children import ChildPool
 
 FUNCTIONS = """
@@ -85,6 +86,22 @@ def test_a_child_that_hangs_is_killed_at_the_deadline(functions: dict[str, str])
 
 def test_an_answer_that_is_too_large_is_not_read(functions: dict[str, str]) -> None:
     assert run(functions, [b"huge"], [b"b"]) == [[None], [b"B"]]
+
+
+def test_a_child_is_killed_while_its_answer_fills_the_pipe(functions: dict[str, str]) -> None:
+    async def work() -> bool:
+        async with pool_of(functions) as pool:
+            child = await pool._take()
+            assert child is not None
+            child._stdin.write(frame(msgspec.msgpack.encode(Request(function="upper", items=(b"huge",), deadline_seconds=30.0))))
+            while not child._stdout._paused:  # type: ignore[attr-defined]  # noqa: ASYNC110 -- asyncio stops reading what nobody takes
+                await asyncio.sleep(0.01)
+            async with asyncio.timeout(30):
+                await child.kill()
+            pool._idle.put_nowait(child)
+            return child.alive
+
+    assert not asyncio.run(work())
 
 
 def test_a_child_killed_between_batches_is_replaced(functions: dict[str, str]) -> None:
