@@ -83,7 +83,7 @@ class HttpDoor:
         parts = parse(source.format, body, context)
         broken = [each for each in parts if isinstance(each, Malformed)]
         if len(broken) == len(parts):
-            reason = f"{broken[0].reason} {broken[0].detail}".strip()
+            reason = f"{broken[0].reason}: {broken[0].detail}" if broken[0].detail else broken[0].reason
             await self._store.awrite(lambda tx: refused.keep(tx, source=source.name, reason=reason, body=body))
             return _problem(400, f"{reason}; the body was kept for a week: `triaged queue list --of refused`")
         accepted = await self._acceptor.accept(

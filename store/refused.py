@@ -1,9 +1,10 @@
 """Bodies a door answered with 4xx: kept 7 days, the newest 1,000 a source, so that a sender's mistake can be shown to him."""
 
 from datetime import datetime
+from typing import Any
 
 import msgspec
-from sqlalchemy import delete, insert, select
+from sqlalchemy import Row, delete, insert, select
 
 from store.instants import from_column, to_column
 from store.schema import CHUNK_BYTES, refused
@@ -49,14 +50,21 @@ def listed(tx: Tx, *, source: str | None = None, limit: int = 50) -> list[Refuse
     query = select(refused).where(refused.c.desk_id == tx.desk_id)
     if source is not None:
         query = query.where(refused.c.source == source)
-    return [
-        RefusedBody(
-            id=row.id,
-            source=row.source,
-            refused_at=from_column(row.refused_at),
-            reason=row.reason,
-            size_bytes=row.size_bytes,
-            body=row.body,
-        )
-        for row in tx.connection.execute(query.order_by(refused.c.id.desc()).limit(limit))
-    ]
+    return [_body(row) for row in tx.connection.execute(query.order_by(refused.c.id.desc()).limit(limit))]
+
+
+def find(tx: Tx, refused_id: int) -> RefusedBody | None:
+    """One refused body, or None when it is gone."""
+    row = tx.connection.execute(select(refused).where(refused.c.desk_id == tx.desk_id, refused.c.id == refused_id)).one_or_none()
+    return _body(row) if row is not None else None
+
+
+def _body(row: Row[Any]) -> RefusedBody:
+    return RefusedBody(
+        id=row.id,
+        source=row.source,
+        refused_at=from_column(row.refused_at),
+        reason=row.reason,
+        size_bytes=row.size_bytes,
+        body=row.body,
+    )

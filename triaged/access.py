@@ -9,7 +9,7 @@ import msgspec
 from itsm.errors import Permanent, Transient
 from itsm.identifier import parse_inbox
 from itsm.ticket import Ticket, parse_number
-from store import inbox, outbox, tickets
+from store import inbox, outbox, refused, tickets
 from store.inbox import InboxRow
 from store.store import DATABASE_FILE, Store
 from store.transaction import Tx
@@ -92,4 +92,12 @@ def outbox_named(tx: Tx, text: str) -> outbox.OutboxRow:
     found = outbox.find(tx, row_number(text))
     if found is None:
         raise Permanent(f"there is no row {text} in the outbox", status=NOT_FOUND_STATUS)
+    return found
+
+
+def refused_named(tx: Tx, text: str) -> refused.RefusedBody:
+    """The refused body with this id; raises Permanent when there is none."""
+    found = refused.find(tx, row_number(text))
+    if found is None:
+        raise Permanent(f"there is no refused body {text}: it is kept for a week, the newest of each source", status=NOT_FOUND_STATUS)
     return found

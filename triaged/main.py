@@ -37,7 +37,7 @@ VERBS = {
     "explain": Verb("explain", "Tell why something was decided."),
     "replay": Verb("replay", "Judge something again, without changing anything."),
     "ticket": Verb("ticket", "List, show and act on tickets."),
-    "queue": Verb("queue", "Look after inbox, outbox and quarantine."),
+    "queue": Verb("queue", "Look after inbox, outbox, quarantine and refused bodies."),
     "verify": Verb("verify", "Check the conservation laws and the history."),
     "backup": Verb("backup", "Write a backup."),
     "restore": Verb("restore", "Restore a backup."),

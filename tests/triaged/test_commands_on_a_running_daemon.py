@@ -196,6 +196,18 @@ def test_a_host_that_is_not_ours_is_refused(world: World) -> None:
     assert world.site.request("DELETE", "/healthz")[0] == 405
 
 
+def test_a_refused_body_can_be_looked_at_as_the_answer_says(world: World) -> None:
+    status, body = world.site.request("POST", "/hooks/generic", b'{"title": ', headers={"Content-Type": "application/json"})
+    assert status == 400
+    assert "`triaged queue list --of refused`" in json.loads(body)["detail"]
+    [kept] = world.site.command("queue", "list", "--of", "refused", "--json").json()
+    assert kept["source"] == "generic"
+    assert kept["id"] in world.site.command("queue", "list", "--of", "refused").out
+    assert world.site.command("queue", "show", kept["id"], "--of", "refused", "--raw").out == '{"title": '
+    assert "truncated" in world.site.command("queue", "show", kept["id"], "--of", "refused").out
+    assert "kept for a week" in world.site.command("queue", "show", "1", "--of", "refused").err
+
+
 def test_the_doctor_finds_nothing_that_fails(world: World) -> None:
     said = world.site.command("doctor")
     assert said.code == 0, said.out

@@ -8,15 +8,16 @@ import click
 from itsm.envelope import Envelope
 from itsm.errors import Conflict
 from itsm.identifier import inbox_text
-from store import inbox, outbox
+from store import inbox, outbox, refused
 from store.inbox import PENDING, QUARANTINED, Arrived, InboxRow
 from store.outbox import OutboxRow
+from store.refused import RefusedBody
 from store.transaction import Tx
-from triaged.access import find, opened, outbox_named, row_number
+from triaged.access import find, opened, outbox_named, refused_named, row_number
 from triaged.options import Function, config_option, json_option
 from triaged.output import data, data_json, instant, table, talk
 
-INBOX, OUTBOX, QUARANTINE = "inbox", "outbox", "quarantine"
+INBOX, OUTBOX, QUARANTINE, REFUSED = "inbox", "outbox", "quarantine", "refused"
 NOT_NOW = "is not in a state for that; see `triaged queue why`"
 
 
@@ -26,16 +27,19 @@ def of_option(*queues: str) -> Function:
     return click.option("--of", "queue", type=click.Choice(queues), required=default is None, default=default, help="Which queue.")
 
 
-@click.group("queue", short_help="Look after inbox, outbox and quarantine.")
+@click.group("queue", short_help="Look after inbox, outbox, quarantine and refused bodies.")
 @config_option
 def command() -> None:
-    """Look after the inbox (what came in), the outbox (what goes out) and the quarantine (what could not be understood)."""
+    """Look after the inbox (what came in), the outbox (what goes out) and the quarantine (what could not be understood).
+
+    Refused are the bodies that a door answered with 4xx; they are kept for a week to be looked at.
+    """
 
 
 @command.command("list")
 @config_option
 @json_option
-@of_option(INBOX, OUTBOX, QUARANTINE)
+@of_option(INBOX, OUTBOX, QUARANTINE, REFUSED)
 @click.option("--state", help="Only rows in this state; the inbox shows what is pending unless told.")
 @click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True, help="At most this many.")
 def list_(queue: str, state: str | None, limit: int, as_json: bool) -> int:
@@ -44,6 +48,9 @@ def list_(queue: str, state: str | None, limit: int, as_json: bool) -> int:
         if queue == OUTBOX:
             sent = store.read(lambda tx: outbox.listed(tx, state=state, limit=limit))
             return _show_list([outbox_object(row) for row in sent], _outbox_table(sent), as_json)
+        if queue == REFUSED:
+            bodies = store.read(lambda tx: refused.listed(tx, limit=limit))
+            return _show_list([refused_object(body) for body in bodies], _refused_table(bodies), as_json)
         wanted = QUARANTINED if queue == QUARANTINE else state or PENDING
         came = store.read(lambda tx: inbox.listed(tx, wanted, limit=limit))
         return _show_list([inbox_object(row) for row in came], _inbox_table(came), as_json)
@@ -92,6 +99,11 @@ def _outbox_cells(row: OutboxRow) -> tuple[object, ...]:
     )
 
 
+def _refused_table(bodies: list[RefusedBody]) -> str:
+    headers = ("id", "source", "refused", "bytes", "reason")
+    return table(headers, [(each.id, each.source, each.refused_at, each.size_bytes, each.reason) for each in bodies])
+
+
 def inbox_object(row: InboxRow) -> dict[str, Any]:
     """A row of the inbox as JSON; ids as text."""
     fields = {name: getattr(row.envelope, name) for name in row.envelope.__struct_fields__}
@@ -107,10 +119,15 @@ def outbox_object(row: OutboxRow) -> dict[str, Any]:
     return fields | own | {"id": str(told.id), "ticket_id": str(told.ticket_id)}
 
 
+def refused_object(body: RefusedBody) -> dict[str, Any]:
+    """A refused body as JSON, without its bytes; its id as text."""
+    return {name: getattr(body, name) for name in ("source", "refused_at", "reason", "size_bytes")} | {"id": str(body.id)}
+
+
 @command.command("show")
 @config_option
 @json_option
-@of_option(INBOX, OUTBOX, QUARANTINE)
+@of_option(INBOX, OUTBOX, QUARANTINE, REFUSED)
 @click.option("--raw", is_flag=True, help="Print the stored bytes instead.")
 @click.argument("id_", metavar="ID")
 def show(queue: str, id_: str, raw: bool, as_json: bool) -> int:
@@ -120,6 +137,9 @@ def show(queue: str, id_: str, raw: bool, as_json: bool) -> int:
         if queue == OUTBOX:
             sent = outbox_named(tx, id_)
             return outbox_object(sent), outbox.rendered_bytes(tx, [sent.notification.id]).get(sent.notification.id)
+        if queue == REFUSED:
+            kept = refused_named(tx, id_)
+            return refused_object(kept), kept.body
         came = find(tx, id_).envelopes[0] if "@" in id_ else inbox_row(tx, id_)
         return inbox_object(came), inbox.raw_bytes(tx, [came.envelope.id]).get(came.envelope.id)
 
