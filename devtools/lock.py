@@ -9,13 +9,15 @@ from pathlib import Path
 
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_28_aarch64", "macosx_14_0_arm64")
+SERVER_PLATFORMS = (*PLATFORMS, "manylinux_2_34_x86_64", "manylinux_2_34_aarch64", "macosx_26_0_arm64")
 HEAD = "# Made by `python3 dev lock` from pyproject.toml. Do not edit.\n"
 
 
 def wanted(root: Path) -> dict[str, list[str]]:
     """The direct requirements of each group, as pyproject.toml names them."""
     project = tomllib.loads((root / "pyproject.toml").read_text())
-    return {"run": project["project"]["dependencies"], "dev": project["dependency-groups"]["dev"]}
+    groups = project["dependency-groups"]
+    return {"run": project["project"]["dependencies"], "dev": groups["dev"], "servers": groups["servers"]}
 
 
 def pinned(text: str) -> dict[str, str]:
@@ -39,8 +41,8 @@ def run(root: Path, rest: list[str]) -> int:
     groups = wanted(root)
     run_pins = _resolve(groups["run"])
     dev_pins = sorted(set(_resolve([*groups["run"], *groups["dev"]])) - set(run_pins))
-    hashes = _hashes([*run_pins, *dev_pins])
-    for group, pins in (("run", run_pins), ("dev", dev_pins)):
+    hashes = _hashes([*run_pins, *dev_pins]) | _hashes(groups["servers"], SERVER_PLATFORMS)
+    for group, pins in (("run", run_pins), ("dev", dev_pins), ("servers", groups["servers"])):
         lines = [f"{pin} \\\n    " + " \\\n    ".join(f"--hash=sha256:{each}" for each in sorted(hashes[pin])) for pin in pins]
         (root / "requirements" / f"{group}.txt").write_text(HEAD + "\n".join(lines) + "\n")
         print(f"dev: {len(lines)} distributions in requirements/{group}.txt")
@@ -70,11 +72,11 @@ def _pin(item: dict[str, object]) -> str:
     return f"{item['metadata']['name']}=={item['metadata']['version']}".lower().replace("_", "-")  # type: ignore[index]  # pip's report
 
 
-def _targets() -> list[list[str]]:
+def _targets(platforms: tuple[str, ...] = PLATFORMS) -> list[list[str]]:
     """Pip's options for every Python and platform we name, the one that runs us first."""
     targets: list[list[str]] = [[]]
     for version in PYTHONS:
-        for platform in PLATFORMS:
+        for platform in platforms:
             names = {
                 platform,
                 platform.replace("2_28", "2_17"),
@@ -97,10 +99,10 @@ def _resolve(requirements: list[str]) -> list[str]:
     return sorted(pins)
 
 
-def _hashes(pins: list[str]) -> dict[str, set[str]]:
+def _hashes(pins: list[str], platforms: tuple[str, ...] = PLATFORMS) -> dict[str, set[str]]:
     """The hashes of pinned distributions: pip is asked once a Python and platform, and again singly for what one lacks."""
     found: dict[str, set[str]] = {pin: set() for pin in pins}
-    for target in _targets():
+    for target in _targets(platforms):
         options = ["--no-deps", "--only-binary", ":all:", *target]
         items = _report([*options, *pins]) or [item for pin in pins for item in _report([*options, pin])]
         for item in items:

@@ -20,10 +20,11 @@ def run(root: Path, python: str, rest: list[str]) -> int:
     measure = "--cov" in rest
     chosen = [each for each in rest if each != "--cov"]
     programs = [name for name in PROGRAMS if not found(name)]
-    for line in missing(root, python, programs):
+    no_server = without_server(root, python)
+    for line in (*missing(root, python, programs), *no_server):
         print(f"dev: {line}")
-    if programs and os.environ.get("TRIAGED_STRICT") == "1":
-        print("dev: FAILED: TRIAGED_STRICT=1 asks for every program")
+    if (programs or no_server) and os.environ.get("TRIAGED_STRICT") == "1":
+        print("dev: FAILED: TRIAGED_STRICT=1 asks for every program and for PostgreSQL")
         return 1
     parallel = [] if any(each.startswith("-n") for each in chosen) else ["-n", "2", "--dist", "loadfile"]
     command = [python, "-m", *(["coverage", "run", "-m"] if measure else []), "pytest", *parallel, "-q", *chosen]
@@ -46,6 +47,13 @@ def missing(root: Path, python: str, programs: list[str]) -> list[str]:
     if not (corpora / "cases.jsonl").is_file():
         lines.append("no corpora (set TRIAGED_CORPORA): their tests are not collected")
     return lines
+
+
+def without_server(root: Path, python: str) -> list[str]:
+    """A line when there is no PostgreSQL to test on."""
+    asked = [python, "-c", "from prove.postgres import why_not; print(why_not() or '')"]
+    why = subprocess.run(asked, cwd=root, capture_output=True, text=True, check=False).stdout.strip()
+    return [f"PostgreSQL: {why}: its tests are not collected"] if why else []
 
 
 def found(program: str) -> bool:

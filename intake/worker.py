@@ -183,7 +183,7 @@ class Triage:
 
         for _ in range(MAX_DECISIONS_AGAIN):
             try:
-                return await self._store.awrite(work, step="triage")
+                return await self._store.awrite(work, step="triage", again=False)
             except Conflict:
                 continue
         if len(parts) == 1:

@@ -82,7 +82,8 @@ class Notifier:
     async def run(self) -> None:
         """Work until stopped; raises Transient when the store does not answer, and may be run again."""
         self._ending = False
-        await self._store.awrite(outbox.release_all)
+        process = self._store.process_id
+        await self._store.awrite(lambda tx: outbox.release_all(tx, process_id=process))
         try:
             while not self._stop.is_set():
                 self._wake.clear()

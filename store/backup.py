@@ -11,8 +11,8 @@ from pathlib import Path
 import msgspec
 
 from itsm.errors import Conflict, Permanent
+from store.sqlite_backend import DATABASE_FILE
 from store.step import step
-from store.store import DATABASE_FILE
 
 MANIFEST_FILE = "manifest.json"
 FORMAT = 1

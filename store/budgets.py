@@ -5,10 +5,10 @@ from datetime import datetime
 
 from sqlalchemy import select, text
 
-from itsm.errors import Conflict
 from store.bulk import Bulk
 from store.chunking import in_lists
 from store.instants import from_column, to_column
+from store.raced import Raced
 from store.schema import budget
 from store.transaction import Tx
 
@@ -35,7 +35,7 @@ def used(tx: Tx, keys: Iterable[Key]) -> dict[Key, int]:
 
 
 def spend(tx: Tx, amounts: Mapping[Key, tuple[int, int]]) -> None:
-    """Take (amount, limit) from each budget; raises Conflict when one has not enough left, so the caller decides again."""
+    """Take (amount, limit) from each budget; raises Raced when one has not enough left, so the caller decides again."""
     rows = [(tx.desk_id, key, to_column(start), amount, most) for (key, start), (amount, most) in sorted(amounts.items())]
     if _spend(tx, rows) != len(rows):
-        raise Conflict("a budget was used up by somebody else at the same time")
+        raise Raced("a budget was used up by somebody else at the same time")

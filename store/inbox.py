@@ -8,11 +8,11 @@ import msgspec
 from sqlalchemy import ColumnElement, Row, Select, bindparam, delete, func, literal, select, union, update
 
 from itsm.envelope import PENDING_CODE, Channel, Envelope, Outcome
-from itsm.errors import Conflict
 from itsm.identifier import inbox_text
 from store.bulk import Bulk, BulkInsert
 from store.chunking import in_lists
 from store.instants import from_column, from_column_or_none, to_column
+from store.raced import Raced
 from store.schema import CHUNK_BYTES, inbox, part, raw
 from store.threads import key_of
 from store.transaction import Tx
@@ -128,6 +128,7 @@ def claim(tx: Tx, *, process_id: int, limit: int, max_bytes: int) -> list[Claime
     """Take the oldest free envelopes up to `limit` and `max_bytes` (at least one); one marked alone comes alone."""
     free = (_is(PENDING), inbox.c.claimed_by.is_(None), inbox.c.not_before <= to_column(tx.now))
     query = select(inbox).where(inbox.c.desk_id == tx.desk_id, *free).order_by(inbox.c.id).limit(limit)
+    query = query.with_for_update(skip_locked=True)  # on PostgreSQL: nobody waits for the claim of another
     taken: list[Claimed] = []
     size_bytes = 0
     for row in tx.connection.execute(query).all():
@@ -194,7 +195,7 @@ def begin_parts(tx: Tx, counts: Sequence[tuple[int, int]]) -> None:
 def record_outcomes(tx: Tx, outcomes: Iterable[tuple[int, int, Outcome]]) -> None:
     """Write the outcomes of parts; an envelope whose every part has one is done and no longer claimed.
 
-    Raises Conflict for a part that has one already: somebody else decided it, and what was decided now must not stand.
+    Raises Raced for a part that has one already: somebody else decided it, and what was decided now must not stand.
     """
     by_id: dict[int, list[tuple[int, str]]] = {}
     for inbox_id, seq, outcome in outcomes:
@@ -202,12 +203,12 @@ def record_outcomes(tx: Tx, outcomes: Iterable[tuple[int, int, Outcome]]) -> Non
     rows = []
     for some in in_lists(sorted(by_id)):
         query = select(inbox.c.id, inbox.c.outcomes, inbox.c.claimed_by).where(inbox.c.desk_id == tx.desk_id, inbox.c.id.in_(some))
-        for row in tx.connection.execute(query):
+        for row in tx.connection.execute(query.order_by(inbox.c.id).with_for_update()):
             letters = list(row.outcomes)
             for seq, code in by_id[row.id]:
                 letters += [PENDING_CODE] * (seq + 1 - len(letters))
                 if letters[seq] != PENDING_CODE:
-                    raise Conflict(f"part {seq} of {inbox_text(row.id)} has an outcome already")
+                    raise Raced(f"part {seq} of {inbox_text(row.id)} has an outcome already")
                 letters[seq] = code
             done = PENDING_CODE not in letters
             state, done_at = (DONE, to_column(tx.now)) if done else (PENDING, None)

@@ -14,7 +14,7 @@ Result = TypeVar("Result")
 class Job(Generic[Result]):
     """One write: `work`, or `many` with its `item`; neighbours with the same `many` are done in one call."""
 
-    __slots__ = ("future", "item", "many", "step", "work")
+    __slots__ = ("again", "future", "item", "many", "step", "work")
 
     def __init__(
         self,
@@ -24,8 +24,13 @@ class Job(Generic[Result]):
         many: Callable[[Tx, Sequence[Any]], Sequence[Result]] | None = None,
         item: Any = None,
         step: str = "",
+        again: bool = True,
     ) -> None:
-        """`future` is told the end, in its own loop when it is asyncio's; `step` names the crash points around the commit."""
+        """`future` is told the end, in its own loop when it is asyncio's; `step` names the crash points around the commit.
+
+        `again` lets the writer run it anew when somebody else was faster.
+        """
+        self.again = again
         self.future, self.work, self.many, self.item, self.step = future, work, many, item, step
 
     def begin(self) -> bool:

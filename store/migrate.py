@@ -1,5 +1,7 @@
 """Brings a database to the schema of this triaged: Alembic from code, no ini file (design 5). Loaded only when asked for."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -10,10 +12,11 @@ from sqlalchemy import Engine
 
 from store import statistics, version
 from store.engine import open_engine
+from store.exclusive import exclusive
 from store.lock import DataLock
 from store.settings import StoreSettings
+from store.sqlite_backend import DATABASE_FILE
 from store.step import step
-from store.store import DATABASE_FILE
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 
@@ -38,8 +41,24 @@ def versions() -> tuple[str, ...]:
     return tuple(reversed([each.revision for each in script.walk_revisions()]))
 
 
-def _engine(settings: StoreSettings) -> Engine:
-    return open_engine(Path(settings.path) / DATABASE_FILE, busy_timeout_seconds=settings.busy_timeout_seconds)
+@contextmanager
+def _opened(settings: StoreSettings) -> Iterator[Engine]:
+    """The database as it is, whatever its schema; of SQLite under the data lock."""
+    if settings.postgres is None:
+        (Path(settings.path) / DATABASE_FILE).touch(mode=0o600)
+        engine = open_engine(Path(settings.path) / DATABASE_FILE, busy_timeout_seconds=settings.busy_timeout_seconds)
+        try:
+            yield engine
+        finally:
+            engine.dispose()
+        return
+    from store.postgres.backend import PostgresBackend  # noqa: PLC0415 -- an extra: not everybody has its driver
+
+    backend = PostgresBackend(settings.postgres)
+    try:
+        yield backend.engine
+    finally:
+        backend.close()
 
 
 def _status(engine: Engine) -> SchemaStatus:
@@ -53,26 +72,25 @@ def _status(engine: Engine) -> SchemaStatus:
 
 def status(settings: StoreSettings) -> SchemaStatus:
     """What `triaged db status` says; raises Permanent for a schema of a newer triaged."""
-    if not (Path(settings.path) / DATABASE_FILE).exists():
+    if settings.postgres is None and not (Path(settings.path) / DATABASE_FILE).exists():
         return SchemaStatus(current=None, head=version.HEAD, pending=versions())
-    engine = _engine(settings)
-    try:
+    with _opened(settings) as engine:
         return _status(engine)
-    finally:
-        engine.dispose()
 
 
 def upgrade(settings: StoreSettings) -> SchemaStatus:
-    """Run the pending migrations under the data lock; returns what was done. Raises Conflict while triaged runs."""
+    """Run the pending migrations; returns what was done.
+
+    On SQLite under the data lock: raises Conflict while triaged runs. On PostgreSQL replicas of the version before go on
+    working, for a migration only expands; an advisory lock keeps two upgrades apart.
+    """
+    if settings.postgres is not None:
+        with _opened(settings) as engine:
+            return upgrade_engine(engine)
     directory = Path(settings.path)
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with DataLock(directory):
-        (directory / DATABASE_FILE).touch(mode=0o600)
-        engine = _engine(settings)
-        try:
-            return upgrade_engine(engine)
-        finally:
-            engine.dispose()
+    with DataLock(directory), _opened(settings) as engine:
+        return upgrade_engine(engine)
 
 
 def upgrade_engine(engine: Engine) -> SchemaStatus:
@@ -81,12 +99,10 @@ def upgrade_engine(engine: Engine) -> SchemaStatus:
     if not before.pending:
         return before
     config = _config()
-    with engine.connect() as connection:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    with engine.connect() as connection, exclusive(connection):
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
         statistics.state(connection)
         step("migrate.before_commit")
-        connection.exec_driver_sql("COMMIT")
     step("migrate.after_commit")
     return before

@@ -15,7 +15,6 @@ from store.schema import CHUNK_BYTES, outbox, outbox_raw
 from store.threads import key_of
 from store.transaction import Tx
 
-CLAIM_LEASE = timedelta(minutes=5)  # a claim that never came to sending is free again after this
 ORDER_WINDOW = timedelta(minutes=15)  # an earlier mail that is due later than this does not hold up the next
 MAX_THREAD_ROWS = 1_000  # of the tickets of one run, newest first
 
@@ -114,6 +113,7 @@ def claim(tx: Tx, *, process_id: int, limit: int) -> list[ClaimedNotification]:
     )
     free = and_(outbox.c.state == DeliveryState.QUEUED.value, outbox.c.due_at <= now, outbox.c.claimed_by.is_(None), ~blocked)
     query = select(outbox).where(outbox.c.desk_id == tx.desk_id, free).order_by(outbox.c.due_at, outbox.c.id).limit(limit)
+    query = query.with_for_update(skip_locked=True, of=outbox)  # on PostgreSQL: nobody waits for the claim of another
     rows = tx.connection.execute(query).all()
     for some in in_lists([row.id for row in rows]):
         taken = update(outbox).where(outbox.c.desk_id == tx.desk_id, outbox.c.id.in_(some))
@@ -158,7 +158,8 @@ def rendered_bytes(tx: Tx, ids: Iterable[int]) -> dict[int, bytes]:
 
 def mark_sending(tx: Tx, claimed: Iterable[tuple[int, int]], *, lease: timedelta) -> set[int]:
     """Record, in a commit before MAIL FROM, that rows (id, fence) are being sent; returns those that were still ours."""
-    values = {"state": DeliveryState.SENDING.value, "sending_at": to_column(tx.now), "lease_until": to_column(tx.now + lease)}
+    until = to_column(tx.lease_now + lease)
+    values = {"state": DeliveryState.SENDING.value, "sending_at": to_column(tx.now), "lease_until": until}
     return {row for row, fence in claimed if tx.connection.execute(_fenced(tx, row, fence).values(**values)).rowcount == 1}
 
 
@@ -215,18 +216,17 @@ def thread_before(tx: Tx, notifications: Sequence[Notification]) -> dict[int, tu
     return threads
 
 
-def release_all(tx: Tx) -> int:
-    """Give back claims that had not begun to send: at start of the one daemon of this data directory."""
-    free = update(outbox).where(
-        outbox.c.desk_id == tx.desk_id, outbox.c.state == DeliveryState.QUEUED.value, outbox.c.claimed_by.is_not(None)
-    )
+def release_all(tx: Tx, *, process_id: int | None = None) -> int:
+    """Give back claims that had not begun to send: of one process, or, at start of the one daemon of a data directory, all."""
+    whose = outbox.c.claimed_by.is_not(None) if process_id is None else outbox.c.claimed_by == process_id
+    free = update(outbox).where(outbox.c.desk_id == tx.desk_id, outbox.c.state == DeliveryState.QUEUED.value, whose)
     return tx.connection.execute(free.values(claimed_by=None)).rowcount
 
 
 def release_expired(tx: Tx) -> int:
     """Rows whose sender was never heard of again are queued once more, same bytes: the one case of a second copy (P3)."""
     late = update(outbox).where(
-        outbox.c.desk_id == tx.desk_id, outbox.c.state == DeliveryState.SENDING.value, outbox.c.lease_until < to_column(tx.now)
+        outbox.c.desk_id == tx.desk_id, outbox.c.state == DeliveryState.SENDING.value, outbox.c.lease_until < to_column(tx.lease_now)
     )
     values = {"state": DeliveryState.QUEUED.value, "claimed_by": None, "lease_until": None, "fence": outbox.c.fence + 1}
     return tx.connection.execute(late.values(**values, last_error="the sender was not heard of again")).rowcount

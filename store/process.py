@@ -7,6 +7,7 @@ from sqlalchemy import Connection, Table, delete, func, insert, select, text, up
 
 from itsm.errors import Permanent, Transient
 from itsm.identifier import MAX_NODE
+from store.exclusive import exclusive
 from store.instants import to_column
 from store.schema import DESK_ID, api_token, directory, entry, inbox, outbox, process, refused, series, ticket
 from store.transaction import Tx
@@ -32,14 +33,8 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
 
 def lease(connection: Connection, now: datetime, description: str, process_id: int) -> Lease:
     """Take a free node number in a transaction of its own; raises Transient when all 1,024 are in use."""
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
-    try:
-        found = _lease(connection, now, description, process_id)
-    except BaseException:
-        connection.exec_driver_sql("ROLLBACK")
-        raise
-    connection.exec_driver_sql("COMMIT")
-    return found
+    with exclusive(connection):
+        return _lease(connection, now, description, process_id)
 
 
 def _lease(connection: Connection, now: datetime, description: str, process_id: int) -> Lease:
@@ -74,7 +69,7 @@ def heartbeat(tx: Tx, held: Lease) -> None:
     """
     mine = (process.c.desk_id == tx.desk_id, process.c.node == held.node, process.c.process_id == held.process_id)
     last_id = tx.new_id()
-    values = {"heartbeat_at": to_column(tx.now), "last_id": last_id}
+    values = {"heartbeat_at": to_column(tx.lease_now), "last_id": last_id}
     if tx.connection.execute(update(process).where(*mine).values(values)).rowcount == 1:
         return
     row = {
@@ -82,7 +77,7 @@ def heartbeat(tx: Tx, held: Lease) -> None:
         "node": held.node,
         "process_id": held.process_id,
         "description": held.description,
-        "now": to_column(tx.now),
+        "now": to_column(tx.lease_now),
         "last_id": last_id,
     }
     if tx.connection.execute(_RETURN, row).rowcount != 1:

@@ -24,8 +24,8 @@ from store.lock import DataLock
 from store.migrate import upgrade_engine
 from store.schema import counter, outbox, process
 from store.settings import StoreSettings
+from store.sqlite_backend import DATABASE_FILE
 from store.step import step
-from store.store import DATABASE_FILE
 from store.transaction import Tx
 
 MAX_FINDINGS = 20

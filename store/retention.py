@@ -86,7 +86,8 @@ def _finished_rows(tx: Tx, before: datetime, limit: int) -> int:
     query = select(inbox.c.id, inbox.c.part_count, inbox.c.outcomes).where(inbox.c.desk_id == tx.desk_id, finished)
     ids: list[int] = []
     letters: Counter[str] = Counter()
-    for row in tx.connection.execute(query.order_by(inbox.c.done_at).limit(limit)).all():
+    ordered = query.order_by(inbox.c.done_at).limit(limit).with_for_update(skip_locked=True)  # each counted once, by one replica
+    for row in tx.connection.execute(ordered).all():
         if ids and letters.total() + row.part_count > MAX_PARTS:
             break
         ids.append(row.id)

@@ -16,11 +16,13 @@ from sqlalchemy import (
     SmallInteger,
     Table,
     Text,
+    false,
     text,
 )
 
 DESK_ID = 1  # one desk today, no configuration for more
 CHUNK_BYTES = 256 * 1024
+Octets = Text().with_variant(Text(collation="C"), "postgresql")  # compared octet by octet on either engine, as Python does
 
 metadata = MetaData()
 
@@ -56,7 +58,7 @@ inbox = Table(
     Column("claimed_by", BigInteger),  # process id row of the claimant, NULL when free
     Column("not_before", BigInteger, nullable=False, server_default=text("0")),
     Column("attempts", Integer, nullable=False, server_default=text("0")),  # attempts made alone that failed
-    Column("alone", Boolean, nullable=False, server_default=text("0")),  # after a failed batch: tried one at a time
+    Column("alone", Boolean, nullable=False, server_default=false()),  # after a failed batch: tried one at a time
     Column("part_count", Integer, nullable=False, server_default=text("0")),
     Column("outcomes", Text, nullable=False, server_default=""),  # one code a part, "." while pending
     Column("reason", Text),  # why it is quarantined
@@ -303,7 +305,7 @@ outbox = Table(
     Column("lease_until", BigInteger),
     Column("fence", Integer, nullable=False, server_default=text("0")),
     Column("attempts", Integer, nullable=False, server_default=text("0")),
-    Column("alone", Boolean, nullable=False, server_default=text("0")),
+    Column("alone", Boolean, nullable=False, server_default=false()),
     Column("reverse_path", Text),  # with its VERP token; "" for the null reverse-path; set when rendered
     Column("sending_at", BigInteger),
     Column("sent_at", BigInteger),
@@ -335,7 +337,7 @@ history = Table(
     "history",
     metadata,
     _desk(),
-    Column("stream", Text, primary_key=True),  # "ticket:<id>", "configuration", "directory", "silences", "access"
+    Column("stream", Octets, primary_key=True),  # "ticket:<id>", "configuration", "directory", "silences", "access"
     _key("seq", Integer),
     Column("at", BigInteger, nullable=False),
     Column("kind", Text, nullable=False),
@@ -349,7 +351,7 @@ history_head = Table(
     "history_head",
     metadata,
     _desk(),
-    Column("stream", Text, primary_key=True),
+    Column("stream", Octets, primary_key=True),
     Column("seq", Integer, nullable=False),
     Column("hash", LargeBinary, nullable=False),
 )
@@ -358,7 +360,7 @@ history_content = Table(  # erasable; the chain holds only the commitment
     "history_content",
     metadata,
     _desk(),
-    Column("stream", Text, primary_key=True),
+    Column("stream", Octets, primary_key=True),
     _key("seq", Integer),
     Column("salt", LargeBinary, nullable=False),
     Column("content", LargeBinary, nullable=False),

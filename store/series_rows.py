@@ -3,16 +3,17 @@
 import hashlib
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 import msgspec
 from sqlalchemy import Row, bindparam, select, update
 
-from itsm.errors import Conflict
 from itsm.series import Instance, SeriesState
 from store.bulk import Bulk, BulkInsert
 from store.chunking import in_lists
 from store.instants import from_column, to_column
+from store.raced import Raced
 from store.schema import series
 from store.transaction import Tx
 
@@ -88,8 +89,11 @@ _update = Bulk(
 )
 
 
+_ID_OF_CHANGED = itemgetter(len(_UPDATED) + 2)
+
+
 def keep_many(tx: Tx, rows: Sequence[SeriesRow]) -> None:
-    """Insert series of version 0 and write the others over their version; raises Conflict when one has moved on."""
+    """Insert series of version 0 and write the others over their version; raises Raced when one has moved on."""
     fresh, changed = [], []
     for row in rows:
         state = row.state
@@ -106,9 +110,10 @@ def keep_many(tx: Tx, rows: Sequence[SeriesRow]) -> None:
             fresh.append((*values, tx.desk_id, state.id, state.source, state.series_key, key_of(state.series_key), 1))
         else:
             changed.append((*values, row.version + 1, tx.desk_id, state.id, row.version))
+    changed.sort(key=_ID_OF_CHANGED)  # everybody locks in this order
     _insert(tx, fresh)
     if _update(tx, changed) != len(changed):
-        raise Conflict("a series was changed by somebody else at the same time")
+        raise Raced("a series was changed by somebody else at the same time")
 
 
 def open_by_source(tx: Tx, *, limit: int, source: str | None = None) -> list[SeriesRow]:

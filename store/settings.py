@@ -20,6 +20,28 @@ class Retention(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     ] = 400
 
 
+class PostgresSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[store.postgres]`: PostgreSQL 15 or newer instead of the file, for several replicas; needs the extra `triaged[postgres]`."""
+
+    url: Annotated[
+        str,
+        Meta(
+            description="Where the database is: `postgresql://user@host:5432/name?sslmode=verify-full`. Never with a password.",
+            pattern=r"^postgres(ql)?://[^\s]*$",
+        ),
+    ]
+    password_file: Annotated[str, Meta(description="A file with the password.")] = ""
+    writers: Annotated[int, Meta(description="Connections that write, each in a thread of its own.", ge=1, le=64)] = 4
+    readers: Annotated[int, Meta(description="Connections that read.", ge=1, le=64)] = 8
+    connect_timeout_seconds: Annotated[int, Meta(description="How long to wait for a connection, in seconds.", ge=1)] = 3
+    lock_timeout_seconds: Annotated[int, Meta(description="How long a statement waits for a lock, in seconds.", ge=1)] = 10
+    statement_timeout_seconds: Annotated[int, Meta(description="How long a statement may take, in seconds.", ge=1)] = 60
+    claim_seconds: Annotated[
+        int,
+        Meta(description="A process that has not been heard of for so long loses what it had claimed, in seconds.", ge=2),
+    ] = 60
+
+
 class StoreSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[store]`: the data directory and its bounds."""
 
@@ -31,4 +53,5 @@ class StoreSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     minimum_free_bytes: Annotated[int, Meta(description="Below this much free space the doors answer 452 or 503, in bytes.", ge=0)] = (
         100 * 1024 * 1024
     )
+    postgres: Annotated[PostgresSettings | None, Meta(description="PostgreSQL instead of the file.")] = None
     retention: Annotated[Retention, Meta(description="How long data is kept, `[store.retention]`.")] = Retention()

@@ -13,20 +13,18 @@ from typing import Any, TypeVar
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from itsm.errors import Permanent, Transient
+from itsm.errors import Permanent, Transient, TriagedError
 from store import process, version
-from store.engine import open_engine
+from store.backend import Backend, Writes
 from store.identifiers import Issuer
 from store.job import Job
-from store.lock import DataLock
 from store.seams import SYSTEM, Seams
 from store.settings import StoreSettings
-from store.sqlite_errors import told
+from store.sqlite_backend import DATABASE_FILE, SqliteBackend
 from store.transaction import Tx
 from store.writer import Writer
 
 Result = TypeVar("Result")
-DATABASE_FILE = "triaged.sqlite"
 
 
 def _tell_nobody(_error: BaseException) -> None:
@@ -34,7 +32,7 @@ def _tell_nobody(_error: BaseException) -> None:
 
 
 class Store:
-    """An open store. Writes go through one thread; reads run in the thread that asks, on a pool of connections."""
+    """An open store. Writes wait in a queue of the engine's; reads run in the thread that asks, on a pool of connections."""
 
     def __init__(
         self,
@@ -45,51 +43,96 @@ class Store:
         exclusive: bool = False,
         on_fatal: Callable[[BaseException], None] | None = None,
         seams: Seams = SYSTEM,
+        lease_clock: Callable[[], datetime] | None = None,
     ) -> None:
-        """Open the data directory and its database; an empty one is made. Raises Permanent or Conflict with what to do.
+        """Open the data directory and its database; an empty one is made. Raises Permanent, Transient or Conflict with what to do.
 
-        `exclusive` takes the lock of the data directory, as the daemon does. `on_fatal` is called, in the writer's
+        `exclusive` takes the lock of the data directory, as the daemon does on SQLite. `on_fatal` is called, in the writer's
         thread, when no retry can mend the store: the process must end; until it does every write is refused. `seams` are the
         machine's own but in a simulation.
+        `lease_clock` is what leases go by instead of PostgreSQL's own clock, for tests.
         """
         self.settings, self.clock, self._random_bytes = settings, clock, seams.random_bytes
         self.directory = Path(settings.path)
         self.file = self.directory / DATABASE_FILE
         with ExitStack() as undo:
+            backend = self._open(undo, exclusive=exclusive, lease_clock=lease_clock)
+            self._backend, self.engine = backend, backend.engine
             try:
-                self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-                if exclusive:
-                    lock = DataLock(self.directory)
-                    lock.acquire()
-                    undo.callback(lock.release)
-                self.file.touch(mode=0o600)  # before SQLite makes it: its WAL takes the mode of the file
-                self.engine = open_engine(self.file, busy_timeout_seconds=settings.busy_timeout_seconds)
-                undo.callback(self.engine.dispose)
                 version.ensure(self.engine)
-                self._readers = open_engine(self.file, busy_timeout_seconds=settings.busy_timeout_seconds, read_only=True)
-                undo.callback(self._readers.dispose)
+                self._readers = backend.readers()
                 with self.engine.connect() as connection:
-                    lease = process.lease(connection, clock(), description, int.from_bytes(seams.random_bytes(8)) >> 2)
+                    now = backend.lease_now(connection, clock())
+                    lease = process.lease(connection, now, description, int.from_bytes(seams.random_bytes(8)) >> 2)
                 undo.callback(self._give_back, lease)
-            except (DBAPIError, sqlite3.Error, OSError) as error:
-                raise Permanent(f"cannot open the database {self.file}: {error}") from error
+            except (DBAPIError, OSError) as error:
+                raise self._cannot_open(backend.place, backend.told(error)) from error
             self.lease, self.process_id = lease, lease.process_id
             self.new_id = Issuer(lease.node, clock, lease.last_id)
-            self._writer = Writer(
-                self.engine,
-                clock=clock,
-                new_id=self.new_id,
-                seams=seams,
-                queue_limit=settings.queue_limit,
-                on_fatal=on_fatal or _tell_nobody,
-            )
+            self._writer = self._open_writer(on_fatal or _tell_nobody, seams)
             undo.callback(self._writer.close)
             self._undo = undo.pop_all()
 
-    def write(self, work: Callable[[Tx], Result], *, step: str = "") -> "Future[Result]":
-        """Queue a write; the future has its result after the commit, or its error. `step` names its crash points."""
+    def _open(self, undo: ExitStack, *, exclusive: bool, lease_clock: Callable[[], datetime] | None) -> Backend:
+        """The engine that is configured; the driver of PostgreSQL is loaded only when it is asked for."""
+        backend: Backend
+        try:
+            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if self.settings.postgres is None:
+                backend = SqliteBackend(self.settings, exclusive=exclusive)
+            else:
+                from store.postgres.backend import PostgresBackend  # noqa: PLC0415 -- an extra: not everybody has its driver
+
+                backend = PostgresBackend(self.settings.postgres, lease_clock=lease_clock)
+        except (DBAPIError, sqlite3.Error, OSError) as error:
+            raise self._cannot_open(str(self.file), error) from error
+        undo.callback(backend.close)
+        return backend
+
+    def _cannot_open(self, place: str, error: BaseException) -> TriagedError:
+        message = f"cannot open the database {place}: {error}"
+        return Transient(message) if isinstance(error, Transient) and self.settings.postgres is not None else Permanent(message)
+
+    def _open_writer(self, on_fatal: Callable[[BaseException], None], seams: Seams) -> Writes:
+        if self.settings.postgres is None:
+            return Writer(
+                self.engine,
+                clock=self.clock,
+                new_id=self.new_id,
+                queue_limit=self.settings.queue_limit,
+                on_fatal=on_fatal,
+                seams=seams,
+            )
+        from store.postgres.backend import PostgresBackend  # noqa: PLC0415 -- the same
+        from store.postgres.writer import PooledWriter  # noqa: PLC0415 -- the same
+
+        assert isinstance(self._backend, PostgresBackend), "settings name the engine"
+        return PooledWriter(
+            self._backend,
+            clock=self.clock,
+            new_id=self.new_id,
+            random_bytes=seams.random_bytes,
+            settings=self.settings,
+            on_fatal=on_fatal,
+        )
+
+    @property
+    def away(self) -> str | None:
+        """Why the database cannot be written now; None when it can. It is tried again without anybody's doing."""
+        return self._writer.away
+
+    @property
+    def shared(self) -> bool:
+        """Whether other processes may work on the same store: then what they hold is theirs."""
+        return self.settings.postgres is not None
+
+    def write(self, work: Callable[[Tx], Result], *, step: str = "", again: bool = True) -> "Future[Result]":
+        """Queue a write; the future has its result after the commit, or its error. `step` names its crash points.
+
+        `again` lets the engine run the work anew when somebody else was faster; else the caller gets Raced and decides itself.
+        """
         future: Future[Result] = Future()
-        self._writer.submit(Job(future, work=work, step=step))
+        self._writer.submit(Job(future, work=work, step=step, again=again))
         return future
 
     def write_many(self, many: Callable[[Tx, Sequence[Any]], Sequence[Result]], item: Any, *, step: str = "") -> "Future[Result]":
@@ -98,10 +141,10 @@ class Store:
         self._writer.submit(Job(future, many=many, item=item, step=step))
         return future
 
-    async def awrite(self, work: Callable[[Tx], Result], *, step: str = "") -> Result:
+    async def awrite(self, work: Callable[[Tx], Result], *, step: str = "", again: bool = True) -> Result:
         """Write and wait for the commit; what is cancelled before the writer began is not written."""
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        self._writer.submit(Job(future, work=work, step=step))
+        self._writer.submit(Job(future, work=work, step=step, again=again))
         return await future
 
     async def awrite_many(self, many: Callable[[Tx, Sequence[Any]], Sequence[Result]], item: Any, *, step: str = "") -> Result:
@@ -112,9 +155,11 @@ class Store:
 
     def read(self, work: Callable[[Tx], Result]) -> Result:
         """Read in a transaction of its own, in this thread: one consistent view. Raises Transient when it cannot."""
+        if self._writer.away:
+            raise Transient(self._writer.away)
         try:
             with self._readers.connect() as connection:
-                connection.exec_driver_sql("BEGIN")
+                self._backend.begin_read(connection)
                 try:
                     return work(Tx(connection, self.clock(), self.new_id, self._random_bytes))
                 finally:
@@ -122,7 +167,7 @@ class Store:
         except PoolTimeout as error:
             raise Transient("too many reads wait for the store") from error
         except DBAPIError as error:
-            raise told(error) from error
+            raise self._backend.told(error) from error
 
     async def aread(self, work: Callable[[Tx], Result]) -> Result:
         """Read in a worker thread."""

@@ -4,13 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Row, bindparam, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, select, text, update
 
-from itsm.errors import Conflict
 from itsm.ticket import State, Ticket, TicketType
 from store.bulk import Bulk, BulkInsert
 from store.chunking import in_lists
 from store.instants import from_column, from_column_or_none, to_column, to_column_or_none
+from store.raced import Raced
 from store.schema import counter, link, ticket
 from store.transaction import Tx
 
@@ -78,17 +78,29 @@ def _ticket(row: Row[Any]) -> Ticket:
 
 def draw_numbers(tx: Tx, count: int) -> range:
     """The next `count` ticket numbers, one counter for all types; a rolled-back transaction leaves a gap at most."""
-    where = (counter.c.desk_id == tx.desk_id, counter.c.name == TICKET_NUMBER)
-    found = tx.connection.execute(select(counter.c.next).where(*where)).scalar_one_or_none()
-    if found is None:
-        found = FIRST_NUMBER
-        tx.connection.execute(insert(counter).values(desk_id=tx.desk_id, name=TICKET_NUMBER, next=found))
-    tx.connection.execute(update(counter).where(*where).values(next=found + count))
-    return range(found, found + count)
+    if tx.numbers is not None:
+        return tx.numbers.draw(count)
+    return draw_from_counter(tx.connection, tx.desk_id, count)
+
+
+_DRAW = text(
+    "INSERT INTO counter (desk_id, name, next) VALUES (:desk_id, :name, :first) "
+    "ON CONFLICT (desk_id, name) DO UPDATE SET next = counter.next + :count RETURNING next"
+)
+
+
+def draw_from_counter(connection: Connection, desk_id: int, count: int) -> range:
+    """Move the counter's row on by `count`; on PostgreSQL it stays locked until the commit."""
+    values = {"desk_id": desk_id, "name": TICKET_NUMBER, "first": FIRST_NUMBER + count, "count": count}
+    end = int(connection.execute(_DRAW, values).scalar_one())
+    return range(end - count, end)
 
 
 def give_back_numbers(tx: Tx, unused: range) -> None:
     """Numbers that were drawn and not used, the last of a draw; where somebody drew after us they stay a gap."""
+    if tx.numbers is not None:
+        tx.numbers.give_back(unused)
+        return
     last = (counter.c.desk_id == tx.desk_id, counter.c.name == TICKET_NUMBER, counter.c.next == unused.stop)
     tx.connection.execute(update(counter).where(*last).values(next=unused.start))
 
@@ -109,11 +121,15 @@ _update = Bulk(
 )
 
 
+def _id_of(change: tuple[int, Ticket]) -> int:
+    return change[1].id
+
+
 def update_many(tx: Tx, tickets: Iterable[tuple[int, Ticket]]) -> None:
-    """Write tickets over the version that was seen; raises Conflict when one has moved on meanwhile."""
-    rows = [(*_changing(value), tx.desk_id, value.id, seen) for seen, value in tickets]
+    """Write tickets over the version that was seen; raises Raced when one has moved on meanwhile."""
+    rows = [(*_changing(value), tx.desk_id, value.id, seen) for seen, value in sorted(tickets, key=_id_of)]  # everybody locks in this order
     if _update(tx, rows) != len(rows):
-        raise Conflict("a ticket was changed by somebody else at the same time")
+        raise Raced("a ticket was changed by somebody else at the same time")
 
 
 _count = Bulk(
@@ -126,7 +142,7 @@ _count = Bulk(
 
 def count_events(tx: Tx, more: Mapping[int, int]) -> None:
     """Add to the event counts of incidents. A count is no change of the ticket: its version stays."""
-    _count(tx, [(count, tx.desk_id, ticket_id) for ticket_id, count in more.items()])
+    _count(tx, [(count, tx.desk_id, ticket_id) for ticket_id, count in sorted(more.items())])
 
 
 def by_ids(tx: Tx, ids: Iterable[int]) -> dict[int, Ticket]:

@@ -38,6 +38,7 @@ def clear_many(tx: Tx, keys: Sequence[Key]) -> None:
 def due(tx: Tx, limit: int) -> list[TimerDue]:
     """Timers whose time has come, earliest first."""
     query = select(timer).where(timer.c.desk_id == tx.desk_id, timer.c.due_at <= to_column(tx.now)).order_by(timer.c.due_at).limit(limit)
+    query = query.with_for_update(skip_locked=True)  # on PostgreSQL: what another replica handles is not ours
     return [
         TimerDue(
             subject_kind=row.subject_kind,

@@ -2,16 +2,27 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import Protocol
 
 from sqlalchemy import Connection
 
 from store.schema import DESK_ID
 
 
+class NumberBlock(Protocol):
+    """Ticket numbers that one process has drawn in advance."""
+
+    def draw(self, count: int) -> range:
+        """The next numbers, in a row."""
+
+    def give_back(self, unused: range) -> None:
+        """Take back the last of a draw where nobody drew since."""
+
+
 class Tx:
     """A transaction that is open: its connection, its instant, and identifiers to issue in it."""
 
-    __slots__ = ("after_commit", "connection", "desk_id", "new_id", "now", "random_bytes")
+    __slots__ = ("after_commit", "connection", "desk_id", "lease_now", "new_id", "now", "numbers", "random_bytes")
 
     def __init__(
         self,
@@ -19,11 +30,20 @@ class Tx:
         now: datetime,
         new_id: Callable[[], int],
         random_bytes: Callable[[int], bytes],
+        *,
+        lease_now: datetime | None = None,
+        numbers: "NumberBlock | None" = None,
     ) -> None:
-        """Bind the connection; `random_bytes` gives salts and secrets."""
+        """Bind the connection; `random_bytes` gives salts and secrets.
+
+        `lease_now` is the instant that heartbeats and leases go by: the database's own where several processes must agree.
+        `numbers` gives ticket numbers from a block of this process; without it they come from the counter's row.
+        """
         self.connection = connection
         self.desk_id = DESK_ID
         self.now = now
+        self.lease_now = now if lease_now is None else lease_now
+        self.numbers = numbers
         self.new_id = new_id
         self.random_bytes = random_bytes
         self.after_commit: list[Callable[[], None]] = []

@@ -9,12 +9,17 @@ from itsm.envelope import OUTCOME_OF_CODE, PENDING_CODE
 from itsm.identifier import inbox_text
 from itsm.notification import DeliveryState
 from store import chain, totals
+from store.exclusive import is_postgresql
 from store.inbox import DONE, PENDING, QUARANTINED
 from store.schema import attachment, entry, inbox, outbox, outbox_raw, part, raw, series, ticket
 from store.transaction import Tx
 
 ROWS_AT_ONCE = 1000
 MAX_FILE_FINDINGS = 100
+_INVALID_INDEXES = (
+    "SELECT indexrelid::regclass::text FROM pg_index JOIN pg_class ON pg_class.oid = indrelid "
+    "WHERE relnamespace = current_schema()::regnamespace AND NOT (indisvalid AND indisready)"
+)
 
 
 def findings(tx: Tx) -> Iterator[str]:
@@ -32,6 +37,10 @@ def findings(tx: Tx) -> Iterator[str]:
 
 
 def _file(tx: Tx) -> Iterator[str]:
+    if is_postgresql(tx.connection):
+        for name in tx.connection.exec_driver_sql(_INVALID_INDEXES).scalars():
+            yield f"the index {name} is not valid: REINDEX it"
+        return
     for (said,) in tx.connection.exec_driver_sql(f"PRAGMA integrity_check({MAX_FILE_FINDINGS})"):
         if said != "ok":
             yield f"the database file is damaged: {said}"

@@ -1,9 +1,10 @@
 """Which schema a database has, and what to say when it is not ours."""
 
-from sqlalchemy import Column, Connection, Engine, MetaData, PrimaryKeyConstraint, String, Table, insert
+from sqlalchemy import Column, Connection, Engine, MetaData, PrimaryKeyConstraint, String, Table, insert, inspect
 
 from itsm.errors import Permanent
 from store import statistics
+from store.exclusive import exclusive
 from store.schema import metadata
 
 HEAD = "0001_expand"
@@ -24,7 +25,7 @@ def current(engine: Engine) -> str | None:
 
 
 def _current(connection: Connection) -> str | None:
-    tables = set(connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'table'").scalars())
+    tables = set(inspect(connection).get_table_names())
     if "alembic_version" not in tables:
         return UNKNOWN if tables else None
     found = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
@@ -34,7 +35,7 @@ def _current(connection: Connection) -> str | None:
 def assert_known(found: str) -> None:
     """Raises Permanent for a schema that a newer triaged, or another program, has written."""
     if found == UNKNOWN:
-        raise Permanent("the database has tables, and none of them are triaged's: choose another [store] path")
+        raise Permanent("the database has tables, and none of them are triaged's: choose another [store] path or database")
     if found not in KNOWN:
         raise Permanent(
             f"the database has schema {found}, which this triaged does not know: it was written by a newer version; upgrade triaged"
@@ -51,13 +52,11 @@ def ensure(engine: Engine) -> None:
 
 def _create(engine: Engine) -> str:
     """The whole schema in one commit, as the migrations would make it (a test compares them) without loading them."""
-    with engine.connect() as connection:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    with engine.connect() as connection, exclusive(connection):
         found = _current(connection)  # another process may have been faster
         if found is None:
             metadata.create_all(connection, checkfirst=False)
             _version.create(connection)
             connection.execute(insert(_version).values(version_num=HEAD))
             statistics.state(connection)
-        connection.exec_driver_sql("COMMIT")
         return found or HEAD

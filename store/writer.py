@@ -60,6 +60,11 @@ class Writer:
             self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
             self._thread.start()
 
+    @property
+    def away(self) -> str | None:
+        """A file is never away: what is wrong with it is said to each write."""
+        return None
+
     def submit(self, job: Job[Any]) -> None:
         """Queue a job; raises Transient when the queue is full, the store is closing, or its disk failed."""
         with self._ready:

@@ -11,7 +11,8 @@ from itsm.identifier import parse_inbox
 from itsm.ticket import Ticket, parse_number
 from store import inbox, outbox, refused, tickets
 from store.inbox import InboxRow
-from store.store import DATABASE_FILE, Store
+from store.sqlite_backend import DATABASE_FILE
+from store.store import Store
 from store.transaction import Tx
 from triaged import clock
 from triaged.loading import Loaded

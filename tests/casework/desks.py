@@ -1,4 +1,4 @@
-"""A desk on a real SQLite file: put envelopes in, triage them, look at what came of it."""
+"""A desk on a real store of either engine: put envelopes in, triage them, look at what came of it."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -16,7 +16,6 @@ from rules.authentication import TrustSettings
 from rules.ruleset import compile_ruleset
 from rules.settings import RulesSettings
 from store import credentials, entries, inbox, outbox, parts, tickets
-from store.settings import StoreSettings
 from store.store import Store
 from tests.rules.worlds import DESK
 
@@ -26,9 +25,9 @@ class TestDesk:
 
     __test__ = False
 
-    def __init__(self, folder, **rules):
+    def __init__(self, settings, **rules):
         self.time = datetime(2026, 3, 23, 10, 30, tzinfo=UTC)
-        self.store = Store(StoreSettings(path=str(folder)), clock=lambda: self.time, exclusive=True)
+        self.store = Store(settings, clock=lambda: self.time, exclusive=True, lease_clock=lambda: self.time)
         self.keys = self.store.write(credentials.signing_keys).result()
         ruleset, errors = compile_ruleset(RulesSettings(**rules))
         assert not errors
@@ -99,11 +98,11 @@ class TestDesk:
 
 
 @pytest.fixture
-def make_desk(tmp_path):
+def make_desk(make_place):
     made = []
 
     def make(**rules):
-        made.append(TestDesk(tmp_path / f"var{len(made)}", **rules))
+        made.append(TestDesk(make_place(), **rules))
         return made[-1]
 
     yield make

@@ -21,6 +21,7 @@ from intake.child import ParseRequest, ParseResult, parse_one
 from intake.worker import parts_of
 from itsm.errors import Transient
 from store import inbox, outbox, verify
+from store.settings import StoreSettings
 from tests.casework.desks import TestDesk
 
 RAM = next((each for each in ["/dev/shm"] if Path(each).is_dir()), None)  # crashes are of the process here, not of the power
@@ -46,7 +47,7 @@ class WholeWay(RuleBasedStateMachine):
     @initialize()
     def open(self):
         self.folder = tempfile.TemporaryDirectory(dir=RAM)
-        self.desk = TestDesk(Path(self.folder.name))
+        self.desk = TestDesk(StoreSettings(path=self.folder.name))
         self.accepted = Counter()
         self.triaging = {}
         self.sending = {}

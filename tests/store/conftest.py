@@ -1,4 +1,4 @@
-"""A real SQLite store in a directory of its own, with a clock that tests set."""
+"""A real store of its own on either engine, with a clock that tests set."""
 
 import os
 import subprocess
@@ -37,13 +37,13 @@ def clock() -> SetClock:
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> StoreSettings:
-    return StoreSettings(path=str(tmp_path / "var"))
+def settings(make_place: Callable[[], StoreSettings]) -> StoreSettings:
+    return make_place()
 
 
 @pytest.fixture
 def store(settings: StoreSettings, clock: SetClock) -> Iterator[Store]:
-    opened = Store(settings, clock=clock)
+    opened = Store(settings, clock=clock, lease_clock=clock)
     yield opened
     opened.close()
 

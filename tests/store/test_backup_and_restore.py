@@ -21,6 +21,8 @@ from store.store import DATABASE_FILE, Store
 Arrive = Callable[..., int]
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
+pytestmark = pytest.mark.sqlite_only("PostgreSQL has pg_dump")
+
 
 def save(store: Store, target: Path) -> backup.Manifest:
     return backup.backup(store.file, target, now=store.clock())

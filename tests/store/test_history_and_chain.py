@@ -22,6 +22,8 @@ def broken(store: Store) -> list[str]:
 
 
 def change(store: Store, statement: str) -> None:
+    if store.settings.postgres is not None:
+        statement = statement.replace("x'00'", "'\\x00'::bytea")
     assert store.write(lambda tx: tx.connection.exec_driver_sql(statement).rowcount).result(10) >= 1
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from itsm.decision import Reasons
@@ -274,9 +275,10 @@ from itsm.envelope import Channel, Envelope
 from store.inbox import Arrived, add_many
 from store.settings import StoreSettings
 from store.store import Store
+import msgspec
 
 clock = lambda: datetime(2026, 1, 1, tzinfo=UTC)
-store = Store(StoreSettings(path=sys.argv[1]), clock=clock, exclusive=True)
+store = Store(msgspec.json.decode(sys.argv[1], type=StoreSettings), clock=clock, exclusive=True)
 envelope = Envelope(id=store.new_id(), channel=Channel.SMTP, source="smtp", received_at=clock(), size_bytes=4)
 print(store.write_many(add_many, Arrived(envelope=envelope, body=b"mail"), step="accept").result(), flush=True)
 """
@@ -290,7 +292,7 @@ def test_a_crash_around_the_commit_acknowledges_nothing_and_keeps_what_was_commi
     point: str,
     stored: int,
 ) -> None:
-    ran = run_python(ACCEPT, settings.path, crash_at=point)
+    ran = run_python(ACCEPT, msgspec.json.encode(settings).decode(), crash_at=point)
     assert (ran.returncode, ran.stdout) == (-9, "")
     store = Store(settings, clock=clock, exclusive=True)
     assert store.read(totals.balance).accepted == stored

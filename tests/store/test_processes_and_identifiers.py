@@ -13,7 +13,6 @@ from sqlalchemy import insert, select
 from itsm.errors import Permanent, Transient
 from itsm.identifier import MAX_COUNTER, milliseconds_of
 from store import process as processes
-from store.engine import open_engine
 from store.identifiers import Issuer
 from store.instants import from_column, from_column_or_none, to_column, to_column_or_none
 from store.lock import DataLock
@@ -62,7 +61,7 @@ def test_threads_get_different_identifiers() -> None:
 def test_a_store_opened_with_its_clock_set_back_goes_on_above_the_last(store: Store, arrive: Callable[..., int], clock: Clock) -> None:
     last = arrive()
     clock.advance(days=-10)  # type: ignore[attr-defined]
-    again = Store(store.settings, clock=clock)
+    again = Store(store.settings, clock=clock, lease_clock=clock)
     assert again.new_id() > last
     again.close()
 
@@ -78,11 +77,11 @@ def rows(store: Store) -> list[tuple[int, int]]:
 
 
 def test_a_process_that_beats_keeps_its_number_and_a_silent_one_loses_it(store: Store, clock: Clock) -> None:
-    silent = Store(store.settings, clock=clock)
+    silent = Store(store.settings, clock=clock, lease_clock=clock)
     clock.advance(minutes=9)  # type: ignore[attr-defined]
     beat(store)
     clock.advance(minutes=9)  # type: ignore[attr-defined]
-    other = Store(store.settings, clock=clock)
+    other = Store(store.settings, clock=clock, lease_clock=clock)
     assert (store.lease.node, silent.lease.node, other.lease.node) == (0, 1, 1)
     with pytest.raises(Permanent, match="took node number 1"):
         beat(silent)
@@ -93,10 +92,10 @@ def test_a_process_that_beats_keeps_its_number_and_a_silent_one_loses_it(store: 
 
 
 def test_a_process_that_slept_past_its_lease_takes_its_number_back_when_it_is_free(store: Store, clock: Clock) -> None:
-    sleeper = Store(store.settings, clock=clock)
+    sleeper = Store(store.settings, clock=clock, lease_clock=clock)
     clock.advance(hours=8)  # type: ignore[attr-defined]
     beat(store)
-    Store(store.settings, clock=clock).close()
+    Store(store.settings, clock=clock, lease_clock=clock).close()
     assert rows(store) == [(0, store.process_id)]
     beat(sleeper)
     assert rows(store) == [(0, store.process_id), (1, sleeper.process_id)]
@@ -109,15 +108,13 @@ def test_when_every_number_is_in_use_a_store_does_not_open(store: Store, clock: 
     taken = [row | {"node": node, "process_id": node} for node in range(1, 1024)]
     store.write(lambda tx: tx.connection.execute(insert(process), taken).rowcount).result(10)
     with pytest.raises(Transient, match="every node number is in use"):
-        Store(store.settings, clock=clock)
+        Store(store.settings, clock=clock, lease_clock=clock)
 
 
 def test_closing_a_store_whose_database_is_gone_is_no_error(settings: StoreSettings, clock: Clock) -> None:
-    store = Store(settings, clock=clock)
+    store = Store(settings, clock=clock, lease_clock=clock)
     store.write(lambda tx: tx.connection.exec_driver_sql("DROP TABLE process").rowcount).result(10)
     store.close()
-    engine = open_engine(store.file, busy_timeout_seconds=1)
-    engine.dispose()
 
 
 def test_a_lock_that_is_not_held_is_released_without_harm(tmp_path: Path) -> None:

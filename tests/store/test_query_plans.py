@@ -31,6 +31,8 @@ from store.settings import Retention
 from store.store import Store
 from store.transaction import Tx
 
+pytestmark = pytest.mark.sqlite_only("the plans of SQLite")
+
 SMALL = frozenset({"process", "signing_key", "api_token", "counter", "directory", "totals"})
 OF_FEW_ROWS = frozenset(
     index.name for table in metadata.sorted_tables for index in table.indexes if index.dialect_options["sqlite"]["where"] is not None

@@ -6,7 +6,7 @@ import click
 
 from itsm.errors import Transient
 from store.backup import backup
-from store.store import DATABASE_FILE
+from store.sqlite_backend import DATABASE_FILE
 from triaged import clock
 from triaged.options import config_option, json_option, loaded
 from triaged.output import data, data_json, talk

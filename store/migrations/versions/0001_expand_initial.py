@@ -5,6 +5,7 @@ from alembic import op
 
 revision = "0001_expand"
 down_revision = None
+_OCTETS = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
 
 def _index(name: str, table: str, columns: list[str], *, sqlite: str, postgresql: str | None = None) -> None:
@@ -47,7 +48,7 @@ def _inbox() -> None:
         sa.Column("claimed_by", sa.BigInteger(), nullable=True),
         sa.Column("not_before", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("attempts", sa.Integer(), server_default=sa.text("0"), nullable=False),
-        sa.Column("alone", sa.Boolean(), server_default=sa.text("0"), nullable=False),
+        sa.Column("alone", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.Column("part_count", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("outcomes", sa.Text(), server_default="", nullable=False),
         sa.Column("reason", sa.Text(), nullable=True),
@@ -289,7 +290,7 @@ def _outbox() -> None:
         sa.Column("lease_until", sa.BigInteger(), nullable=True),
         sa.Column("fence", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("attempts", sa.Integer(), server_default=sa.text("0"), nullable=False),
-        sa.Column("alone", sa.Boolean(), server_default=sa.text("0"), nullable=False),
+        sa.Column("alone", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.Column("reverse_path", sa.Text(), nullable=True),
         sa.Column("sending_at", sa.BigInteger(), nullable=True),
         sa.Column("sent_at", sa.BigInteger(), nullable=True),
@@ -320,7 +321,7 @@ def _history() -> None:
     op.create_table(
         "history",
         sa.Column("desk_id", sa.Integer(), autoincrement=False, nullable=False),
-        sa.Column("stream", sa.Text(), nullable=False),
+        sa.Column("stream", _OCTETS, nullable=False),
         sa.Column("seq", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
@@ -333,7 +334,7 @@ def _history() -> None:
     op.create_table(
         "history_head",
         sa.Column("desk_id", sa.Integer(), autoincrement=False, nullable=False),
-        sa.Column("stream", sa.Text(), nullable=False),
+        sa.Column("stream", _OCTETS, nullable=False),
         sa.Column("seq", sa.Integer(), nullable=False),
         sa.Column("hash", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("desk_id", "stream"),
@@ -341,7 +342,7 @@ def _history() -> None:
     op.create_table(
         "history_content",
         sa.Column("desk_id", sa.Integer(), autoincrement=False, nullable=False),
-        sa.Column("stream", sa.Text(), nullable=False),
+        sa.Column("stream", _OCTETS, nullable=False),
         sa.Column("seq", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("salt", sa.LargeBinary(), nullable=False),
         sa.Column("content", sa.LargeBinary(), nullable=False),

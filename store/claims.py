@@ -1,0 +1,39 @@
+"""Claims of processes that are no more: given back when their heartbeat stops (PostgreSQL) or at start (SQLite) (design 4)."""
+
+from datetime import timedelta
+
+from sqlalchemy import ScalarSelect, literal, select, update
+
+from itsm.notification import DeliveryState
+from store.inbox import PENDING
+from store.instants import to_column
+from store.schema import inbox, outbox, process
+from store.transaction import Tx
+
+
+def release_dead(tx: Tx, *, silent: timedelta) -> int:
+    """Give back what processes hold that have not beaten for so long; returns how many envelopes and mails.
+
+    Envelopes are tried alone afterwards: they may be why the process died. A mail that is being sent stays until its own
+    lease ends. A process that only stood still finds out by fence and outcome that it was given up.
+    """
+    living = _living(tx, silent)
+    envelopes = update(inbox).where(
+        inbox.c.desk_id == tx.desk_id,
+        inbox.c.state == literal(PENDING, literal_execute=True),
+        inbox.c.claimed_by.is_not(None),
+        inbox.c.claimed_by.not_in(living),
+    )
+    mails = update(outbox).where(
+        outbox.c.desk_id == tx.desk_id,
+        outbox.c.state == literal(DeliveryState.QUEUED.value, literal_execute=True),
+        outbox.c.claimed_by.is_not(None),
+        outbox.c.claimed_by.not_in(living),
+    )
+    count = tx.connection.execute(envelopes.values(claimed_by=None, alone=True)).rowcount
+    return count + tx.connection.execute(mails.values(claimed_by=None)).rowcount
+
+
+def _living(tx: Tx, silent: timedelta) -> ScalarSelect[int]:
+    beats = process.c.heartbeat_at >= to_column(tx.lease_now - silent)
+    return select(process.c.process_id).where(process.c.desk_id == tx.desk_id, beats).scalar_subquery()

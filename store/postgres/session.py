@@ -1,0 +1,82 @@
+"""One writing transaction on PostgreSQL: how it begins, how it ends, and how its end is found out when the answer was lost."""
+
+import time
+from contextlib import suppress
+from datetime import datetime
+from typing import Any
+
+import psycopg
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from store.instants import from_column
+from store.raced import Raced
+
+RESOLVE_SECONDS = 15.0
+PAUSE_SECONDS = 0.1
+
+# One round trip: the number by which the end can be asked for, and the database's clock.
+_BEGIN = "BEGIN; SELECT pg_current_xact_id()::text, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+_STATUS = "SELECT pg_xact_status(%s::xid8)"
+
+
+class Session:
+    """An open transaction; `transaction` is its number in the database, `now` the database's clock when it began."""
+
+    def __init__(self, connection: Connection, transaction: str, now: datetime) -> None:
+        """Bind what `begin` found."""
+        self._connection, self.transaction, self.now = connection, transaction, now
+
+    def roll_back(self) -> None:
+        """Undo; a connection that is gone is thrown away, the server undoes it then."""
+        driver = driver_of(self._connection)
+        with suppress(psycopg.Error):
+            driver.execute("ROLLBACK")
+        if driver.closed:
+            self._connection.invalidate()
+
+    def commit(self) -> None:
+        """Commit; raises what the driver raises, and Raced when the server rolled back instead."""
+        driver = driver_of(self._connection)
+        try:
+            said = driver.execute("COMMIT").statusmessage
+        except psycopg.Error:
+            if driver.closed:
+                self._connection.invalidate()
+            raise
+        if said != "COMMIT":
+            raise Raced("the database rolled back instead of committing")
+
+    def resolved(self, engine: Engine) -> bool | None:
+        """Whether it was committed, asked on another connection until there is an answer; None when there is none in time."""
+        deadline = time.monotonic() + RESOLVE_SECONDS
+        while time.monotonic() < deadline:
+            with suppress(DBAPIError, PoolTimeout), engine.connect() as connection:
+                found = connection.exec_driver_sql(_STATUS, (self.transaction,)).scalar_one()
+                if found != "in progress":
+                    return {"committed": True, "aborted": False}.get(found)
+            time.sleep(PAUSE_SECONDS)
+        return None
+
+
+def driver_of(connection: Connection) -> "psycopg.Connection[Any]":
+    """The connection of psycopg below."""
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, psycopg.Connection), "the writer speaks to PostgreSQL"
+    return driver
+
+
+def begin(connection: Connection) -> Session:
+    """Begin a transaction that is known by its number from the first moment on."""
+    driver = driver_of(connection)
+    try:
+        cursor = driver.execute(_BEGIN)
+        cursor.nextset()
+        row = cursor.fetchone()
+    except psycopg.Error:
+        if driver.closed:
+            connection.invalidate()
+        raise
+    assert row is not None, "a SELECT without FROM has one row"
+    return Session(connection, row[0], from_column(row[1]))
