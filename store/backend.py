@@ -1,11 +1,13 @@
 """What an engine gives to the store: connections, one way to write, one way to begin a read, and its errors in our words."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Protocol
 
 from sqlalchemy import Connection, Engine
 
 from store.job import Job
+from store.seams import Seams
 
 
 class Writes(Protocol):
@@ -30,6 +32,17 @@ class Backend(Protocol):
 
     def readers(self) -> Engine:
         """The pool that reads use; asked for once, when the schema is there."""
+
+    def open_writer(
+        self,
+        *,
+        clock: Callable[[], datetime],
+        new_id: Callable[[], int],
+        queue_limit: int,
+        on_fatal: Callable[[BaseException], None],
+        seams: Seams,
+    ) -> Writes:
+        """Start what writes; asked for once."""
 
     def begin_read(self, connection: Connection) -> None:
         """Begin one consistent view that can change nothing."""

@@ -11,7 +11,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Engine
 
 from store import statistics, version
-from store.engine import open_engine
+from store.engines import open_backend
 from store.exclusive import exclusive
 from store.lock import DataLock
 from store.settings import StoreSettings
@@ -43,18 +43,8 @@ def versions() -> tuple[str, ...]:
 
 @contextmanager
 def _opened(settings: StoreSettings) -> Iterator[Engine]:
-    """The database as it is, whatever its schema; of SQLite under the data lock."""
-    if settings.postgres is None:
-        (Path(settings.path) / DATABASE_FILE).touch(mode=0o600)
-        engine = open_engine(Path(settings.path) / DATABASE_FILE, busy_timeout_seconds=settings.busy_timeout_seconds)
-        try:
-            yield engine
-        finally:
-            engine.dispose()
-        return
-    from store.postgres.backend import PostgresBackend  # noqa: PLC0415 -- an extra: not everybody has its driver
-
-    backend = PostgresBackend(settings.postgres)
+    """The database as it is, whatever its schema; no lock is taken."""
+    backend = open_backend(settings)
     try:
         yield backend.engine
     finally:

@@ -1,5 +1,6 @@
 """SQLite in a data directory: the embedded default (ADR-0003)."""
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
@@ -9,7 +10,9 @@ from sqlalchemy import Connection, Engine
 from store import sqlite_errors
 from store.engine import open_engine
 from store.lock import DataLock
+from store.seams import Seams
 from store.settings import StoreSettings
+from store.writer import Writer
 
 DATABASE_FILE = "triaged.sqlite"
 
@@ -38,6 +41,18 @@ class SqliteBackend:
         engine = open_engine(self._file, busy_timeout_seconds=self._settings.busy_timeout_seconds, read_only=True)
         self._undo.callback(engine.dispose)
         return engine
+
+    def open_writer(
+        self,
+        *,
+        clock: Callable[[], datetime],
+        new_id: Callable[[], int],
+        queue_limit: int,
+        on_fatal: Callable[[BaseException], None],
+        seams: Seams,
+    ) -> Writer:
+        """One thread on one connection."""
+        return Writer(self.engine, clock=clock, new_id=new_id, queue_limit=queue_limit, on_fatal=on_fatal, seams=seams)
 
     def begin_read(self, connection: Connection) -> None:
         """A read transaction of WAL sees one instant."""

@@ -15,14 +15,14 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from itsm.errors import Permanent, Transient, TriagedError
 from store import process, version
-from store.backend import Backend, Writes
+from store.backend import Backend
+from store.engines import open_backend
 from store.identifiers import Issuer
 from store.job import Job
 from store.seams import SYSTEM, Seams
 from store.settings import StoreSettings
-from store.sqlite_backend import DATABASE_FILE, SqliteBackend
+from store.sqlite_backend import DATABASE_FILE
 from store.transaction import Tx
-from store.writer import Writer
 
 Result = TypeVar("Result")
 
@@ -69,21 +69,17 @@ class Store:
                 raise self._cannot_open(backend.place, backend.told(error)) from error
             self.lease, self.process_id = lease, lease.process_id
             self.new_id = Issuer(lease.node, clock, lease.last_id)
-            self._writer = self._open_writer(on_fatal or _tell_nobody, seams)
+            self._writer = backend.open_writer(
+                clock=clock, new_id=self.new_id, queue_limit=settings.queue_limit, on_fatal=on_fatal or _tell_nobody, seams=seams
+            )
             undo.callback(self._writer.close)
             self._undo = undo.pop_all()
 
     def _open(self, undo: ExitStack, *, exclusive: bool, lease_clock: Callable[[], datetime] | None) -> Backend:
-        """The engine that is configured; the driver of PostgreSQL is loaded only when it is asked for."""
-        backend: Backend
+        """The engine that is configured."""
         try:
             self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if self.settings.postgres is None:
-                backend = SqliteBackend(self.settings, exclusive=exclusive)
-            else:
-                from store.postgres.backend import PostgresBackend  # noqa: PLC0415 -- an extra: not everybody has its driver
-
-                backend = PostgresBackend(self.settings.postgres, lease_clock=lease_clock)
+            backend = open_backend(self.settings, exclusive=exclusive, lease_clock=lease_clock)
         except (DBAPIError, sqlite3.Error, OSError) as error:
             raise self._cannot_open(str(self.file), error) from error
         undo.callback(backend.close)
@@ -92,29 +88,6 @@ class Store:
     def _cannot_open(self, place: str, error: BaseException) -> TriagedError:
         message = f"cannot open the database {place}: {error}"
         return Transient(message) if isinstance(error, Transient) and self.settings.postgres is not None else Permanent(message)
-
-    def _open_writer(self, on_fatal: Callable[[BaseException], None], seams: Seams) -> Writes:
-        if self.settings.postgres is None:
-            return Writer(
-                self.engine,
-                clock=self.clock,
-                new_id=self.new_id,
-                queue_limit=self.settings.queue_limit,
-                on_fatal=on_fatal,
-                seams=seams,
-            )
-        from store.postgres.backend import PostgresBackend  # noqa: PLC0415 -- the same
-        from store.postgres.writer import PooledWriter  # noqa: PLC0415 -- the same
-
-        assert isinstance(self._backend, PostgresBackend), "settings name the engine"
-        return PooledWriter(
-            self._backend,
-            clock=self.clock,
-            new_id=self.new_id,
-            random_bytes=seams.random_bytes,
-            settings=self.settings,
-            on_fatal=on_fatal,
-        )
 
     @property
     def away(self) -> str | None:

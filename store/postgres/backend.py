@@ -13,6 +13,8 @@ from itsm.errors import Permanent, Transient
 from store.instants import from_column
 from store.postgres import errors
 from store.postgres.numbers import Numbers
+from store.postgres.writer import PooledWriter
+from store.seams import Seams
 from store.settings import PostgresSettings
 
 OLDEST = 15_00_00
@@ -40,13 +42,14 @@ class PostgresBackend:
             self.engine.dispose()
             raise
 
-    def _engine(self, size: int) -> Engine:
+    def _engine(self, size: int, *, ping: bool = False) -> Engine:
         engine = create_engine(
             self.url,
             pool_size=size,
             max_overflow=0,
             pool_timeout=POOL_WAIT_SECONDS,
             pool_use_lifo=True,
+            pool_pre_ping=ping,
             connect_args=connect_arguments(self.settings),
             isolation_level="AUTOCOMMIT",
             paramstyle="format",
@@ -77,8 +80,30 @@ class PostgresBackend:
 
     def readers(self) -> Engine:
         """A pool of its own, so that reads never keep a write waiting."""
-        self._reading = self._engine(self.settings.readers)
+        self._reading = self._engine(self.settings.readers, ping=True)  # a read is not run again, so its connection is tried first
         return self._reading
+
+    def open_writer(
+        self,
+        *,
+        clock: Callable[[], datetime],
+        new_id: Callable[[], int],
+        queue_limit: int,
+        on_fatal: Callable[[BaseException], None],
+        seams: Seams,
+    ) -> PooledWriter:
+        """As many threads as there may be writers; the seams of a simulation do not reach them."""
+        return PooledWriter(
+            self.engine,
+            numbers=self.numbers,
+            lease_clock=self.lease_clock,
+            threads=self.settings.writers,
+            clock=clock,
+            new_id=new_id,
+            random_bytes=seams.random_bytes,
+            queue_limit=queue_limit,
+            on_fatal=on_fatal,
+        )
 
     def begin_read(self, connection: Connection) -> None:
         """One instant for the whole of it."""

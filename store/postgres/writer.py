@@ -7,19 +7,19 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+import psycopg
 import structlog
 from prometheus_client import Counter, Gauge
+from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 from itsm.errors import Transient
 from store.job import Done, Job, settle
-from store.postgres.backend import PostgresBackend
 from store.postgres.errors import is_lost, told
 from store.postgres.session import Session, begin
 from store.raced import Raced
-from store.settings import StoreSettings
 from store.step import step
-from store.transaction import Tx
+from store.transaction import NumberBlock, Tx
 from store.writer import COMMIT_SECONDS, COMMITS_FAILED, GROUP_SIZE, MAX_TOGETHER, QUEUE_DEPTH
 
 MAX_AGAIN = 5  # times that work is run anew because somebody was faster
@@ -42,25 +42,28 @@ class PooledWriter:
 
     def __init__(
         self,
-        backend: PostgresBackend,
+        engine: Engine,
         *,
+        numbers: NumberBlock,
+        lease_clock: Callable[[], datetime] | None,
+        threads: int,
         clock: Callable[[], datetime],
         new_id: Callable[[], int],
         random_bytes: Callable[[int], bytes],
-        settings: StoreSettings,
+        queue_limit: int,
         on_fatal: Callable[[BaseException], None],
     ) -> None:
         """Start the threads. `on_fatal` is called when a callback fails after a commit, which is a bug: the process must end."""
-        self._backend, self._clock, self._new_id, self._random = backend, clock, new_id, random_bytes
-        self._limit, self._on_fatal = settings.queue_limit, on_fatal
+        self._engine, self._numbers, self._lease_clock = engine, numbers, lease_clock
+        self._clock, self._new_id, self._random = clock, new_id, random_bytes
+        self._limit, self._on_fatal = queue_limit, on_fatal
         self._queue: deque[Job[Any]] = deque()
         self._ready = threading.Condition()
         self._closing = False
         self._stopped: str | None = None
         self._away: str | None = None
         self._busy, self._moved_at = 0, time.monotonic()
-        count = backend.settings.writers
-        self._threads = [threading.Thread(target=self._run, name=f"store-writer-{each}", daemon=True) for each in range(count)]
+        self._threads = [threading.Thread(target=self._run, name=f"store-writer-{each}", daemon=True) for each in range(threads)]
         for thread in self._threads:
             thread.start()
 
@@ -189,16 +192,15 @@ class PooledWriter:
                 raise found from error
 
     def _once(self, work: Callable[[Tx], Any], steps: list[str]) -> Committed:
-        with self._backend.engine.connect() as connection:
+        with self._engine.connect() as connection:
             session = begin(connection)
-            lease_clock = self._backend.lease_clock
             tx = Tx(
                 connection,
                 self._clock(),
                 self._new_id,
                 self._random,
-                lease_now=session.now if lease_clock is None else lease_clock(),
-                numbers=self._backend.numbers,
+                lease_now=session.now if self._lease_clock is None else self._lease_clock(),
+                numbers=self._numbers,
             )
             try:
                 result = work(tx)
@@ -217,7 +219,7 @@ class PooledWriter:
         began = time.monotonic()
         try:
             session.commit()
-        except Exception as error:
+        except psycopg.Error as error:
             if not is_lost(error):
                 raise
             committed = self._resolve(session)
@@ -231,10 +233,11 @@ class PooledWriter:
 
     def _resolve(self, session: Session) -> bool | None:
         """Whether a transaction was committed, as the database says on another connection; None when it cannot be asked."""
-        return session.resolved(self._backend.engine)
+        return session.resolved(self._engine)
 
     def _reachable(self, why: BaseException) -> bool:
         """Whether a new connection can be had; if not, everybody is told at once and this thread looks until it can."""
+        self._engine.dispose()  # the others of the pool have gone the same way, or will not be missed
         if self._look():
             return True
         with self._ready:
@@ -251,7 +254,7 @@ class PooledWriter:
 
     def _look(self) -> bool:
         try:
-            with self._backend.engine.connect() as connection:
+            with self._engine.connect() as connection:
                 connection.exec_driver_sql("SELECT 1")
         except DBAPIError:
             return False
