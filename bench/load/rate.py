@@ -4,6 +4,8 @@ import asyncio
 import time
 from collections.abc import Awaitable
 
+import uvloop
+
 
 def rate(clients: list[Awaitable[None]], items: int) -> float:
     """Items a second of all clients together."""
@@ -13,4 +15,4 @@ def rate(clients: list[Awaitable[None]], items: int) -> float:
         await asyncio.gather(*clients)
         return time.perf_counter() - began
 
-    return items / asyncio.run(all_of_them())
+    return items / uvloop.run(all_of_them())
