@@ -19,6 +19,7 @@ STEP = "accept"
 
 # channel: smtp, http, imap, pipe
 ACCEPTED = Counter("triaged_accepted_total", "Envelopes accepted.", ["channel"])
+_ACCEPTED = {channel: ACCEPTED.labels(channel.value) for channel in Channel}
 LAST_SEEN = Gauge("triaged_source_last_seen_timestamp_seconds", "When a configured source was last heard.", ["source"])
 
 
@@ -74,7 +75,7 @@ class Acceptor:
         else:
             accepted = await self._once(arrival.idempotency_key, arrived)
         if not accepted.repeated:
-            ACCEPTED.labels(arrival.channel.value).inc()
+            _ACCEPTED[arrival.channel].inc()
             self._wake()
         return accepted
 

@@ -1,6 +1,7 @@
 """The SMTP listener: connections counted, recipients judged, mail accepted and only then answered 250."""
 
 import asyncio
+import functools
 import logging
 import ssl
 from collections import Counter as Tally
@@ -25,6 +26,7 @@ SOURCE = "smtp"
 
 # result: accepted, refused, deferred, too_many_connections
 SESSIONS = Counter("triaged_smtp_sessions_total", "Mails and connections by how they ended.", ["result"])
+ACCEPTED, REFUSED, DEFERRED = (SESSIONS.labels(result) for result in ("accepted", "refused", "deferred"))
 CONNECTIONS = Gauge("triaged_smtp_connections", "Open SMTP connections.")
 
 log = structlog.get_logger("smtp")
@@ -41,7 +43,7 @@ class SmtpDoor:
         self._settings, self._acceptor, self._policy, self._domain, self._clock = settings, acceptor, policy, domain, clock
         self.session_limit_seconds = settings.session_limit_seconds
         self.minimum_rate_bytes = settings.minimum_rate_bytes
-        self.error_limit = settings.error_limit
+        self.error_limit, self.command_limit = settings.error_limit, settings.command_limit
         self._open: Tally[str] = Tally()
         self._server: asyncio.Server | None = None
         self._sessions: set[Session] = set()
@@ -83,7 +85,6 @@ class SmtpDoor:
             auth_require_tls=not on_loopback(self._settings.listen),
             auth_exclude_mechanism=None if self._settings.login else ("LOGIN", "PLAIN"),
             authenticator=self._authenticate,
-            command_call_limit=self._settings.command_limit,
             loop=asyncio.get_running_loop(),
         )
         self._sessions = (
@@ -128,7 +129,7 @@ class SmtpDoor:
         if len(envelope.rcpt_tos) >= self._settings.recipient_limit:
             return "452 4.5.3 too many recipients"
         if not takes(self._policy(), address, self._domain):
-            SESSIONS.labels("refused").inc()
+            REFUSED.inc()
             return "550 5.1.1 no such address here; we relay for nobody"
         envelope.rcpt_tos.append(address)
         return "250 2.1.5 OK"
@@ -139,12 +140,12 @@ class SmtpDoor:
         body = envelope.original_content
         if has_bare_newline(body):
             if not mends(self._policy(), peer):
-                SESSIONS.labels("refused").inc()
+                REFUSED.inc()
                 return "550 5.6.11 a bare CR or LF is not allowed (RFC 5321 2.3.8)"
             body = mended(body)
         body = unstuffed(body)
         if received_count(body) >= MAX_RECEIVED:
-            SESSIONS.labels("refused").inc()
+            REFUSED.inc()
             return f"554 5.4.6 the mail has passed {MAX_RECEIVED} hosts: it goes in a circle"
         reverse_path = "" if envelope.mail_from in (None, "<>") else str(envelope.mail_from)
         arrival = Arrival(
@@ -159,11 +160,11 @@ class SmtpDoor:
         try:
             accepted = await self._acceptor.accept(arrival)
         except TriagedError as error:
-            SESSIONS.labels("deferred").inc()
+            DEFERRED.inc()
             log.warning("deferred", peer=peer, reason=str(error))
             code = "452" if error.enhanced == "4.3.1" else "451"
             return f"{code} {error.enhanced if isinstance(error, Transient) else '4.3.0'} {error}"
-        SESSIONS.labels("accepted").inc()
+        ACCEPTED.inc()
         return f"250 2.0.0 accepted as in-{accepted.inbox_id}"
 
     def _trace(self, session: Any, envelope: Any, peer: str, reverse_path: str) -> bytes:
@@ -175,9 +176,15 @@ class SmtpDoor:
             f"Return-Path: <{reverse_path}>\r\n"
             f"Received: from {greeted or 'unknown'} ([{peer}])\r\n"
             f"\tby {self._hostname} (triaged) with {kind};\r\n"
-            f"\t{format_datetime(self._clock())}\r\n"
+            f"\t{_date(self._clock().replace(microsecond=0))}\r\n"
         )
         return lines.encode("utf-8", "surrogateescape")
+
+
+@functools.lru_cache(maxsize=2)
+def _date(second: datetime) -> str:
+    """RFC 5322 3.3; the mails of one second share it."""
+    return format_datetime(second)
 
 
 def _tls_context(settings: SmtpSettings) -> ssl.SSLContext | None:

@@ -14,6 +14,12 @@ MAX_RECEIVED = 100  # RFC 5321 6.3
 BOUNCES = "bounces"
 _PLAIN_PATH = re.compile(r"<([^\s<>@\"\\,;:()\[\]\x00-\x1f\x7f]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.\-]{0,253}[A-Za-z0-9])?)>(?: (.*))?\Z")
 _POSTMASTER = re.compile(r"<postmaster>(?: (.*))?\Z", re.IGNORECASE)
+_ATOMS = rb"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~\-]+)*"
+_PATH = rb"<(" + _ATOMS + rb"@[A-Za-z0-9](?:[A-Za-z0-9.\-]{0,253}[A-Za-z0-9])?)>"
+_MAIL_FROM = re.compile(rb"MAIL FROM:" + _PATH + rb"((?: SIZE=([0-9]{1,15}))?(?: BODY=8BITMIME)?)\r\n", re.IGNORECASE)
+_RCPT_TO = re.compile(rb"RCPT TO:" + _PATH + rb"\r\n", re.IGNORECASE)
+_LOCAL_PART_OCTETS = 64  # RFC 5321 4.5.3.1.1
+_COMMAND_OCTETS = 512  # RFC 5321 4.5.3.1.4
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -72,6 +78,28 @@ def plain_path(argument: str) -> tuple[str, str] | None:
         return found[1], found[2] or ""
     master = _POSTMASTER.match(argument)
     return ("postmaster", master[1] or "") if master else None
+
+
+class PlainPath(msgspec.Struct, frozen=True, kw_only=True):
+    """A reverse-path and the two parameters every host sends: `extended` when one was there, a size of 0 when none was told."""
+
+    address: str
+    size_bytes: int
+    extended: bool
+
+
+def plain_mail_from(line: bytes) -> PlainPath | None:
+    """What `MAIL FROM:<dot-atom@domain> SIZE=n BODY=8BITMIME` says; None for every other line."""
+    found = _MAIL_FROM.fullmatch(line) if len(line) <= _COMMAND_OCTETS else None
+    if found is None or found[1].index(b"@") > _LOCAL_PART_OCTETS:
+        return None
+    return PlainPath(address=found[1].decode("ascii"), size_bytes=int(found[3] or 0), extended=bool(found[2]))
+
+
+def plain_rcpt_to(line: bytes) -> str | None:
+    """The address of `RCPT TO:<dot-atom@domain>`; None for every other line."""
+    found = _RCPT_TO.fullmatch(line) if len(line) <= _COMMAND_OCTETS else None
+    return found[1].decode("ascii") if found and found[1].index(b"@") <= _LOCAL_PART_OCTETS else None
 
 
 def has_bare_newline(body: bytes) -> bool:

@@ -1,18 +1,23 @@
 """The SMTP door over a real socket: what it takes, what it refuses, and with which codes."""
 
 import asyncio
+import contextlib
 import smtplib
 import socket
+import ssl
 import threading
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
+import uvloop
 
 from intake.accept import Acceptor
 from intake.settings import SmtpLogin, SmtpSettings
 from intake.smtp.door import SmtpDoor
 from intake.smtp.policy import policy_of
+from intake.smtp.session import Session
 from itsm.errors import Transient
 from itsm.service import Desk, Team
 from store import inbox
@@ -20,17 +25,18 @@ from store.settings import StoreSettings
 from store.store import Store
 
 NOW = datetime(2026, 3, 23, 10, 30, tzinfo=UTC)
+CERTIFICATE = str(Path(__file__).parents[2] / "notifier" / "relay.pem")
 DESK = Desk(address="help@corp.example", domain="corp.example", teams=(Team(key="net", name="Net", addresses=("net@corp.example",)),))
 
 
 class Door:
     """A door on a loop of its own thread, with its store."""
 
-    def __init__(self, folder, **settings):
+    def __init__(self, folder, new_loop=uvloop.new_event_loop, **settings):
         self.store = Store(StoreSettings(path=str(folder)), clock=lambda: NOW)
         self.settings = SmtpSettings(**({"listen": "127.0.0.1:0"} | settings))
         self.acceptor = Acceptor(self.store, wake=lambda: None, pending_limit=1000, minimum_free_bytes=0)
-        self.loop = asyncio.new_event_loop()
+        self.loop = new_loop()  # the daemon's
         self.thread = threading.Thread(target=self.loop.run_forever)
         self.thread.start()
         self.clients = []
@@ -80,6 +86,28 @@ class Raw:
             line = self.file.readline()
             if line[3:4] != b"-":
                 return line.decode().strip()
+
+    def lines(self, command):
+        """All lines of a reply."""
+        self.socket.sendall(command.encode() + b"\r\n")
+        lines = [self.file.readline().decode()]
+        while lines[-1][3] == "-":
+            lines.append(self.file.readline().decode())
+        return "".join(lines)
+
+    def secure(self):
+        """Go on in TLS; who the server is does not matter here."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        self.file.close()
+        self.socket = context.wrap_socket(self.socket)
+        self.file = self.socket.makefile("rb")
+
+    def until_closed(self):
+        """Until the server has closed."""
+        with contextlib.suppress(OSError):
+            while self.socket.recv(4096):
+                pass
 
     def say(self, text):
         self.socket.sendall(text if isinstance(text, bytes) else text.encode() + b"\r\n")
@@ -258,6 +286,108 @@ def test_connections_are_counted_and_given_back(make_door):
         assert time.monotonic() < deadline
     assert second.say("NOOP").startswith("250")
     again.socket.close()
+
+
+@pytest.mark.parametrize("new_loop", [uvloop.new_event_loop, asyncio.new_event_loop])
+def test_one_connection_too_many_is_told_so_and_closed_whichever_the_loop(make_door, new_loop):
+    door = make_door(new_loop=new_loop, connection_limit=1)
+    door.raw().say("NOOP")
+    refused = door.raw()
+    assert refused.greeting.startswith("421 4.7.0 too many connections")
+    assert refused.file.readline() == b"", "it is not left open, uncounted and without a deadline"
+
+
+def test_commands_sent_behind_the_last_allowed_error_are_not_obeyed(make_door):
+    client = make_door(error_limit=3).raw()
+    client.socket.sendall(b"EHLO c\r\n" + b"BOGUS\r\n" * 3 + b"NOOP\r\n" * 50)
+    replies = client.file.read().decode().splitlines()
+    assert replies[-1] == "421 4.7.0 too many errors, goodbye"
+
+
+def test_a_command_may_be_given_so_often_by_the_short_way_too(make_door):
+    client = make_door(command_limit=10).raw()
+    client.say("EHLO c")
+    client.say("MAIL FROM:<a@x.example>")
+    assert [client.say("RCPT TO:<help@localhost>")[:3] for _ in range(11)] == ["250"] * 10 + ["421"]
+
+
+def test_a_command_of_many_blocks_is_skipped_whole(door):
+    client = door.raw()
+    assert client.say(b"NOOP " + b"x" * 300_000 + b"\r\n") == "500 5.5.2 the command is too long"
+    assert client.say("NOOP").startswith("250")
+
+
+def test_the_room_of_mail_from_does_not_grow_with_the_greetings_of_others(door):
+    for _ in range(30):
+        door.raw().say("EHLO c")
+    client = door.raw()
+    client.say("EHLO c")
+    assert client.say("MAIL FROM:<a@x.example> " + "X" * 600) == "500 5.5.2 the command is too long"
+
+
+def test_an_error_of_ours_is_try_later_and_tells_nothing_of_itself(door):
+    async def broken(_arrival):
+        raise ZeroDivisionError("secret")
+
+    door.acceptor.accept = broken
+    client = door.raw()
+    client.until_data()
+    assert client.say(b"Subject: x\r\n\r\nx\r\n.\r\n") == "451 4.3.0 an error of ours, try again later"
+    assert client.say("NOOP").startswith("250")
+
+
+def test_what_was_said_before_the_tls_handshake_is_forgotten(make_door):
+    """A02: commands sent in one segment with STARTTLS are no commands of the protected session."""
+    door = make_door(tls_certificate_file=CERTIFICATE, tls_key_file=CERTIFICATE)
+    client = door.raw()
+    assert "STARTTLS" in client.lines("EHLO c")
+    client.socket.sendall(b"STARTTLS\r\nMAIL FROM:<evil@x.example>\r\nRCPT TO:<help@localhost>\r\n")
+    assert client.reply().startswith("220")
+    client.secure()
+    assert client.say("MAIL FROM:<a@x.example>").startswith("503"), "the greeting is forgotten as well (RFC 3207 4.2)"
+    assert "STARTTLS" not in client.lines("EHLO c")
+    assert client.say("RCPT TO:<help@localhost>").startswith("503"), "the MAIL FROM before it is forgotten"
+    client.say("MAIL FROM:<ana@x.example>")
+    client.say("RCPT TO:<net@corp.example>")
+    client.say("DATA")
+    assert client.say(b"Subject: x\r\n\r\nx\r\n.\r\n").startswith("250")
+    ((envelope, body),) = door.stored()
+    assert (envelope.reverse_path, envelope.forward_paths) == ("ana@x.example", ("net@corp.example",))
+    assert b"with ESMTPS;" in body
+
+
+def test_a_server_that_remembers_them_would_obey_them(make_door, monkeypatch):
+    """The same with the defence switched off."""
+    made = Session.connection_made
+
+    def remembering(session, transport):
+        said = bytes(session._reader._buffer) if session.transport is not None else b""
+        made(session, transport)
+        if said:
+            session._reader._buffer[:] = said
+
+    monkeypatch.setattr(Session, "connection_made", remembering)
+    client = make_door(tls_certificate_file=CERTIFICATE, tls_key_file=CERTIFICATE).raw()
+    client.say("EHLO c")
+    client.socket.sendall(b"STARTTLS\r\nEHLO evil\r\nMAIL FROM:<evil@x.example>\r\n")
+    client.reply()
+    client.secure()
+    assert client.say("RCPT TO:<help@localhost>") == "250 HELP", "the greeting of before, answered under protection"
+    assert [client.reply(), client.reply()] == ["250 2.0.0 OK", "250 2.1.5 OK"], "and the sender of before is the protected one's"
+
+
+def test_a_failed_tls_handshake_gives_its_place_back_once(make_door):
+    door = make_door(tls_certificate_file=CERTIFICATE, tls_key_file=CERTIFICATE, connection_limit=1)
+    client = door.raw()
+    client.say("EHLO c")
+    assert client.say("STARTTLS").startswith("220")
+    client.socket.sendall(b"this is no handshake\r\n" * 10)
+    client.until_closed()
+    deadline = time.monotonic() + 10
+    while (again := door.raw()).greeting[:3] != "220":
+        assert time.monotonic() < deadline
+    assert door.raw().greeting.startswith("421"), "one place, not two"
+    assert again.say("NOOP").startswith("250")
 
 
 def test_too_many_errors_end_the_session(make_door):
