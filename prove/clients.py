@@ -1,24 +1,51 @@
-"""Clients with a ledger: each item is sent until somebody says yes, and the yes is written down."""
+"""Clients with a ledger: each item is sent until somebody says yes, and the yes is written down.
+
+The mix: mails, the same mail again, replies to what the relay delivered, messages by the API with an Idempotency-Key and the same again,
+alerts that fire, copies of them, and their resolves.
+"""
 
 import http.client
 import json
+import random
 import smtplib
 import threading
 import time
+from collections import defaultdict
+
+import msgspec
 
 from prove.daemon import Daemon
+from prove.relay import RecordingRelay
+
+STARTED, ENDED = "2026-11-24T10:00:00Z", "2026-11-24T11:00:00Z"
+KEPT_FOR_REPEATS = 200
+SECONDS_TO_ANSWER = 15.0  # a client waits so long for an answer before it takes the door for dead
+
+
+class Mail(msgspec.Struct, frozen=True, kw_only=True):
+    """A mail to be sent until it is taken; `to` names the mail whose acknowledgement it answers."""
+
+    name: str
+    sender: str
+    text: bytes
+    to: str = ""
 
 
 class Ledger:
-    """What was acknowledged, by the client's own count; each name is tried in a life and again until it is."""
+    """What was acknowledged, by the clients' own count, and what was ever tried."""
 
     def __init__(self) -> None:
         """Empty."""
         self.lock = threading.Lock()
-        self.mails: set[str] = set()
+        self.mails: set[str] = set()  # replies and messages by the API among them
         self.alerts: set[str] = set()
+        self.resolved: set[str] = set()
         self.tried_mails: set[str] = set()
         self.tried_alerts: set[str] = set()
+        self.tried_resolves: set[str] = set()
+        self.replies: dict[str, str] = {}  # reply -> the mail on whose ticket it belongs
+        self.answers: dict[str, set[str]] = defaultdict(set)  # Idempotency-Key -> the inbox ids that were answered
+        self.repeats = 0  # items sent again although they had been acknowledged
         self._next = 0
 
     def name(self) -> str:
@@ -29,14 +56,27 @@ class Ledger:
 
 
 class Clients:
-    """Threads that send mails and alerts until told to stop, whatever becomes of the daemon."""
+    """Threads that send until told to stop, whatever becomes of the daemon."""
 
-    def __init__(self, daemon: Daemon, ledger: Ledger, *, senders: int = 3, posters: int = 2, pause_seconds: float = 0.0) -> None:
-        """Nothing is sent yet. `pause_seconds` is between one client's items."""
-        self._daemon, self._ledger, self._pause_seconds = daemon, ledger, pause_seconds
+    def __init__(
+        self,
+        daemon: Daemon,
+        ledger: Ledger,
+        relay: RecordingRelay,
+        *,
+        senders: int = 3,
+        posters: int = 2,
+        writers: int = 1,
+        pause_seconds: float = 0.0,
+        seed: int = 0,
+    ) -> None:
+        """`senders` speak SMTP, `posters` bring alerts, `writers` use the API; `pause_seconds` is between one client's items."""
+        self._daemon, self._ledger, self._relay, self._pause_seconds = daemon, ledger, relay, pause_seconds
         self._stop = threading.Event()
-        work = [self._mail] * senders + [self._alert] * posters
-        self._threads = [threading.Thread(target=each, daemon=True) for each in work]
+        work = [self._mail] * senders + [self._alert] * posters + [self._write] * writers
+        self._threads = [
+            threading.Thread(target=each, args=(random.Random(f"{seed}/{place}"),), daemon=True) for place, each in enumerate(work)
+        ]
 
     def start(self) -> None:
         """Send."""
@@ -47,20 +87,21 @@ class Clients:
         """Finish what is at hand; what nobody acknowledged stays unacknowledged."""
         self._stop.set()
         for each in self._threads:
-            each.join(timeout=30)
+            if each.ident is not None:
+                each.join(timeout=60)
 
-    def _mail(self) -> None:
+    def _mail(self, chance: random.Random) -> None:
         client: smtplib.SMTP | None = None
-        name = ""
+        mail: Mail | None = None
+        kept: list[Mail] = []
         while not self._stop.is_set():
-            name = name or self._ledger.name()
+            mail = mail or self._next_mail(chance, kept)
             try:
-                client = client or smtplib.SMTP("127.0.0.1", self._daemon.smtp_port, local_hostname="client", timeout=5)
-                self._ledger.tried_mails.add(name)
-                mail = f"From: {name}@x.example\r\nTo: help@localhost\r\nSubject: {name} is broken\r\nMessage-ID: <{name}@x.example>\r\n\r\nPlease help.\r\n"
-                client.sendmail(f"{name}@x.example", ["help@localhost"], mail)
-                self._ledger.mails.add(name)
-                name = ""
+                client = client or smtplib.SMTP("127.0.0.1", self._daemon.smtp_port, local_hostname="client", timeout=SECONDS_TO_ANSWER)
+                client.sendmail(mail.sender, ["help@localhost"], mail.text)
+                self._ledger.mails.add(mail.name)
+                kept = [*kept, mail][-KEPT_FOR_REPEATS:]
+                mail = None
                 self._stop.wait(self._pause_seconds)
             except (OSError, smtplib.SMTPException):
                 if client is not None:
@@ -70,26 +111,120 @@ class Clients:
         if client is not None:
             client.close()
 
-    def _alert(self) -> None:
+    def _next_mail(self, chance: random.Random, kept: list[Mail]) -> Mail:
+        """A mail of its own, one that was taken already, or a reply to an acknowledgement."""
+        choice = chance.random()
+        if kept and choice < 0.15:
+            self._ledger.repeats += 1
+            return chance.choice(kept)
+        if choice < 0.40:
+            reply = self._reply()
+            if reply is not None:
+                return reply
+        name = self._ledger.name()
+        return self._written(Mail(name=name, sender=f"{name}@x.example", text=_text(name, f"{name}@x.example")))
+
+    def _reply(self) -> Mail | None:
+        """An answer to a mail of ours that the relay took; each is answered at most once."""
+        try:
+            message_id, recipient = self._relay.newest.popleft()
+        except IndexError:
+            return None
+        first, _, domain = recipient.partition("@")
+        if domain != "x.example":
+            return None
+        name = f"{first}-reply-{self._ledger.name()}"
+        self._ledger.replies[name] = first
+        return self._written(Mail(name=name, sender=recipient, text=_text(name, recipient, f"In-Reply-To: <{message_id}>\r\n"), to=first))
+
+    def _written(self, mail: Mail) -> Mail:
+        self._ledger.tried_mails.add(mail.name)
+        return mail
+
+    def _alert(self, chance: random.Random) -> None:
         connection: http.client.HTTPConnection | None = None
-        name = ""
+        body: list[tuple[str, bool]] = []
+        fired: list[str] = []
         while not self._stop.is_set():
-            name = name or self._ledger.name()
+            body = body or self._next_alerts(chance, fired)
             try:
-                connection = connection or http.client.HTTPConnection("127.0.0.1", self._daemon.http_port, timeout=5)
-                self._ledger.tried_alerts.add(name)
-                alert = {"status": "firing", "labels": {"alertname": name}, "startsAt": "2026-11-24T10:00:00Z"}
-                connection.request("POST", "/hooks/alertmanager", json.dumps({"version": "4", "alerts": [alert]}))
-                answer = connection.getresponse()
-                answer.read()
-                if 200 <= answer.status < 300:
-                    self._ledger.alerts.add(name)
-                    name = ""
+                connection = connection or self._http()
+                if self._post(connection, "/hooks/alertmanager", _alerts(body), {}) is not None:
+                    self._ledger.alerts |= {name for name, resolve in body if not resolve}
+                    self._ledger.resolved |= {name for name, resolve in body if resolve}
+                    fired = [*fired, *(name for name, resolve in body if not resolve)][-KEPT_FOR_REPEATS:]
+                    body = []
                     self._stop.wait(self._pause_seconds)
             except (OSError, http.client.HTTPException):
-                if connection is not None:
-                    connection.close()
-                connection = None
-                time.sleep(0.02)
-        if connection is not None:
-            connection.close()
+                connection = _closed(connection)
+        _closed(connection)
+
+    def _next_alerts(self, chance: random.Random, fired: list[str]) -> list[tuple[str, bool]]:
+        """(name, whether it resolves), one to three of a body: new ones, copies, resolves."""
+        body: dict[str, bool] = {}
+        for _ in range(chance.choice((1, 1, 1, 3))):
+            choice = chance.random()
+            if fired and choice < 0.5:
+                name = chance.choice(fired)
+                self._ledger.repeats += choice < 0.25
+                body.setdefault(name, choice >= 0.25)
+            else:
+                body[self._ledger.name()] = False
+        self._ledger.tried_alerts |= {name for name, resolve in body.items() if not resolve}
+        self._ledger.tried_resolves |= {name for name, resolve in body.items() if resolve}
+        return list(body.items())
+
+    def _write(self, chance: random.Random) -> None:
+        connection: http.client.HTTPConnection | None = None
+        name = ""
+        kept: list[str] = []
+        while not self._stop.is_set():
+            if not name:
+                again = bool(kept) and chance.random() < 0.3
+                self._ledger.repeats += again
+                name = chance.choice(kept) if again else self._ledger.name()
+                self._ledger.tried_mails.add(name)
+            try:
+                connection = connection or self._http()
+                answer = self._post(connection, "/api/v1/messages", _text(name, f"{name}@x.example"), {"Idempotency-Key": name})
+                if answer is not None:
+                    self._ledger.answers[name].add(json.loads(answer)["inbox_id"])
+                    self._ledger.mails.add(name)
+                    kept, name = [*kept, name][-KEPT_FOR_REPEATS:], ""
+                    self._stop.wait(self._pause_seconds)
+            except (OSError, http.client.HTTPException):
+                connection = _closed(connection)
+        _closed(connection)
+
+    def _http(self) -> http.client.HTTPConnection:
+        return http.client.HTTPConnection("127.0.0.1", self._daemon.http_port, timeout=SECONDS_TO_ANSWER)
+
+    def _post(self, connection: http.client.HTTPConnection, path: str, body: bytes, headers: dict[str, str]) -> bytes | None:
+        """The answer, when it is a yes; None, after a moment, when it is not."""
+        connection.request("POST", path, body, headers)
+        answer = connection.getresponse()
+        told = answer.read()
+        if 200 <= answer.status < 300:
+            return told
+        self._stop.wait(0.1)
+        return None
+
+
+def _text(name: str, sender: str, more: str = "") -> bytes:
+    head = f"From: {sender}\r\nTo: help@localhost\r\nSubject: {name} is broken\r\nMessage-ID: <{name}@x.example>\r\n{more}"
+    return f"{head}\r\nPlease help with {name}.\r\n".encode()
+
+
+def _alerts(body: list[tuple[str, bool]]) -> bytes:
+    alerts = [
+        {"status": "resolved" if resolve else "firing", "labels": {"alertname": name}, "startsAt": STARTED}
+        | ({"endsAt": ENDED} if resolve else {})
+        for name, resolve in body
+    ]
+    return json.dumps({"version": "4", "alerts": alerts}).encode()
+
+
+def _closed(connection: http.client.HTTPConnection | None) -> None:
+    if connection is not None:
+        connection.close()
+    time.sleep(0.02)

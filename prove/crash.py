@@ -7,11 +7,16 @@ import tempfile
 import time
 from pathlib import Path
 
+import msgspec
+
 from prove import ledger as books
 from prove.clients import Clients, Ledger
 from prove.daemon import Daemon
 from prove.record import write_record
 from prove.relay import RecordingRelay
+
+PAUSE_SECONDS = 0.06  # between a client's items: what arrives shall not outgrow what short lives can triage
+READY_SHARE = 0.7  # of the lives get ready before they are killed; the others die in the middle of their start, or soon after
 
 
 def live_and_die(folder: Path, *, kills: int, seed: int, minutes: float | None = None) -> tuple[books.Verdict, int]:
@@ -19,10 +24,11 @@ def live_and_die(folder: Path, *, kills: int, seed: int, minutes: float | None =
     chance = random.Random(seed)
     relay, ledger = RecordingRelay(), Ledger()
     daemon = Daemon(folder, relay.port)
-    clients = Clients(daemon, ledger)
+    clients = Clients(daemon, ledger, relay, pause_seconds=PAUSE_SECONDS, seed=seed)
     deadline = time.monotonic() + minutes * 60 if minutes else None
     killed = 0
     try:
+        daemon.warm_up()
         daemon.start()
         daemon.wait_ready()
         clients.start()
@@ -32,14 +38,14 @@ def live_and_die(folder: Path, *, kills: int, seed: int, minutes: float | None =
             killed += 1
             books.end_leases(folder)
             daemon.start()
-            if chance.random() < 0.8:  # sometimes it dies before it is ready
+            if chance.random() < READY_SHARE:
                 daemon.wait_ready()
         daemon.wait_ready()
         clients.stop()
         verdict = finish(daemon, folder, ledger, relay, kills=killed)
     finally:
         clients.stop()
-        daemon.kill()
+        daemon.close()
         relay.close()
     return verdict, killed
 
@@ -48,7 +54,7 @@ def die_at(folder: Path, step: str) -> books.Verdict:
     """One life that is killed when it passes a named step under load, and one that drains."""
     relay, ledger = RecordingRelay(), Ledger()
     daemon = Daemon(folder, relay.port)
-    clients = Clients(daemon, ledger, senders=2, posters=1, pause_seconds=0.02)
+    clients = Clients(daemon, ledger, relay, senders=2, posters=1, writers=1, pause_seconds=0.02)
     try:
         daemon.start(crash_at=f"{step}:2")
         clients.start()
@@ -78,9 +84,7 @@ def finish(daemon: Daemon, folder: Path, ledger: Ledger, relay: RecordingRelay, 
     verdict = books.judge(folder, ledger, relay, kills=kills)
     more = [] if drained else ["the last life did not drain"]
     more += [f"the last life ended with exit code {code}"] if code else []
-    return books.Verdict(
-        findings=(*more, *verdict.findings), acknowledged=verdict.acknowledged, tickets=verdict.tickets, extra_copies=verdict.extra_copies
-    )
+    return msgspec.structs.replace(verdict, findings=(*more, *verdict.findings))
 
 
 def main() -> int:
@@ -99,7 +103,8 @@ def main() -> int:
         print(line)
     minutes = (time.monotonic() - began) / 60
     figure = (
-        f"{kills} kills, {verdict.acknowledged} acknowledged, {verdict.tickets} tickets, {verdict.extra_copies} extra copies, "
+        f"{kills} kills, {verdict.acknowledged} acknowledged, {verdict.repeats} repeats, {verdict.tickets} tickets, "
+        f"{verdict.extra_copies} extra copies, "
         f"{len(verdict.findings)} findings, seed {seed}, {minutes:.1f} minutes"
     )
     if asked.record:

@@ -14,7 +14,7 @@ from store.settings import StoreSettings
 from store.store import Store
 from triaged import clock
 
-DRAIN_SECONDS = 120.0
+DRAIN_SECONDS = 300.0
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,6 +24,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     acknowledged: int
     tickets: int
     extra_copies: int
+    repeats: int = 0
 
 
 def database(folder: Path) -> Path:
@@ -54,31 +55,60 @@ def drained(folder: Path) -> bool:
 
 def judge(folder: Path, ledger: Ledger, relay: RecordingRelay, *, kills: int) -> Verdict:
     """Everything that must hold after the last life has drained and stopped."""
-    findings: list[str] = []
     connection = sqlite3.connect(database(folder))
-    mails = Counter(
-        row[0].removesuffix("@x.example")
-        for row in connection.execute("SELECT e.message_id FROM entry e WHERE e.message_id IS NOT NULL AND e.direction = 'inbound'")
-    )
-    alerts = Counter(row[0] for row in connection.execute("SELECT subject FROM ticket WHERE requester = ''"))
-    tickets = connection.execute("SELECT count(*) FROM ticket").fetchone()[0]
-    acknowledgements = Counter(row[0] for row in connection.execute("SELECT ticket_id FROM outbox WHERE event = 'acknowledged'"))
-    sent = {row[0] for row in connection.execute("SELECT message_id FROM outbox WHERE state = 'sent'")}
-    unsent = connection.execute("SELECT count(*) FROM outbox WHERE state NOT IN ('sent', 'suppressed')").fetchone()[0]
-    connection.close()
-    findings += _compare("mail", ledger.mails, ledger.tried_mails, mails)
-    findings += _compare("alert", ledger.alerts, ledger.tried_alerts, alerts)
-    findings += [f"ticket {ticket} has {count} acknowledgements" for ticket, count in acknowledgements.items() if count != 1]
-    findings += [f"{message_id} is recorded as sent, the relay never took it" for message_id in sent if message_id not in relay.copies]
-    findings += [f"copies of {message_id} differ" for message_id, copies in relay.copies.items() if len(set(copies)) > 1]
-    findings += [f"{message_id} went to {len(to)} recipients" for message_id, to in relay.recipients.items() if len(to) > 1]
+    try:
+        findings = [*_mails(connection, ledger), *_alerts(connection, ledger), *_sent(connection, relay)]
+        tickets = int(connection.execute("SELECT count(*) FROM ticket").fetchone()[0])
+        if connection.execute("PRAGMA integrity_check").fetchall() != [("ok",)]:
+            findings.append("the database is corrupt")
+    finally:
+        connection.close()
     extra = sum(len(copies) - 1 for copies in relay.copies.values())
     if extra > kills * 8:  # at most what was in flight at each kill: one a connection, and their records
         findings.append(f"{extra} extra copies for {kills} kills")
-    if unsent:
-        findings.append(f"{unsent} notifications were not sent")
     findings += _verified(folder)
-    return Verdict(findings=tuple(findings), acknowledged=len(ledger.mails) + len(ledger.alerts), tickets=tickets, extra_copies=extra)
+    acknowledged = len(ledger.mails) + len(ledger.alerts) + len(ledger.resolved)
+    return Verdict(findings=tuple(findings), acknowledged=acknowledged, tickets=tickets, extra_copies=extra, repeats=ledger.repeats)
+
+
+def _mails(connection: sqlite3.Connection, ledger: Ledger) -> list[str]:
+    """Each acknowledged mail made one entry; a reply's is on the ticket of what it answers; a key has one answer."""
+    statement = "SELECT message_id, ticket_id FROM entry WHERE message_id IS NOT NULL AND direction = 'inbound'"
+    rows = [(name.removesuffix("@x.example"), ticket) for name, ticket in connection.execute(statement)]
+    ticket_of = dict(rows)
+    findings = _compare("mail", ledger.mails, ledger.tried_mails, Counter(name for name, _ in rows))
+    findings += [
+        f"reply {reply} is not on the ticket of {first}"
+        for reply, first in ledger.replies.items()
+        if reply in ticket_of and ticket_of[reply] != ticket_of.get(first)
+    ]
+    findings += [f"the key {key} was answered by {sorted(ids)}" for key, ids in ledger.answers.items() if len(ids) > 1]
+    asked = {name for name in ticket_of if name not in ledger.replies}
+    opened = connection.execute("SELECT count(*) FROM ticket WHERE requester <> ''").fetchone()[0]
+    if opened != len(asked):
+        findings.append(f"{len(asked)} mails made {opened} tickets")
+    return findings
+
+
+def _alerts(connection: sqlite3.Connection, ledger: Ledger) -> list[str]:
+    """Each alert made one ticket however often it came, and that is resolved exactly where its resolve came."""
+    rows = connection.execute("SELECT subject, state FROM ticket WHERE requester = ''").fetchall()
+    findings = _compare("alert", ledger.alerts, ledger.tried_alerts, Counter(name for name, _ in rows))
+    over = {name for name, state in rows if state in ("resolved", "closed")}
+    findings += [f"alert {name} was resolved and its ticket is open" for name in ledger.resolved - over]
+    return findings + [f"alert {name} was never resolved by anybody and its ticket is" for name in over - ledger.tried_resolves]
+
+
+def _sent(connection: sqlite3.Connection, relay: RecordingRelay) -> list[str]:
+    """Each ticket was acknowledged once; what was sent, the relay has; its copies are the same."""
+    acknowledgements = Counter(row[0] for row in connection.execute("SELECT ticket_id FROM outbox WHERE event = 'acknowledged'"))
+    sent = {row[0] for row in connection.execute("SELECT message_id FROM outbox WHERE state = 'sent'")}
+    unsent = connection.execute("SELECT count(*) FROM outbox WHERE state NOT IN ('sent', 'suppressed')").fetchone()[0]
+    findings = [f"ticket {ticket} has {count} acknowledgements" for ticket, count in acknowledgements.items() if count != 1]
+    findings += [f"{message_id} is recorded as sent, the relay never took it" for message_id in sent if message_id not in relay.copies]
+    findings += [f"copies of {message_id} differ" for message_id, copies in relay.copies.items() if len(set(copies)) > 1]
+    findings += [f"{message_id} went to {len(to)} recipients" for message_id, to in relay.recipients.items() if len(to) > 1]
+    return findings + ([f"{unsent} notifications were not sent"] if unsent else [])
 
 
 def _compare(kind: str, acknowledged: set[str], tried: set[str], found: Counter[str]) -> list[str]:

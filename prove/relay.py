@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import threading
-from collections import defaultdict
+from collections import defaultdict, deque
 from email import message_from_bytes
 from typing import Any
 
@@ -17,6 +17,7 @@ class RecordingRelay:
         """Start listening."""
         self.copies: dict[str, list[str]] = defaultdict(list)
         self.recipients: dict[str, set[str]] = defaultdict(set)
+        self.newest: deque[tuple[str, str]] = deque(maxlen=500)  # (Message-ID, recipient) of the last mails, for who answers them
         self._sessions: list[SMTP] = []
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="relay", daemon=True)
@@ -44,6 +45,7 @@ class RecordingRelay:
         message_id = str(message_from_bytes(envelope.content)["message-id"]).strip("<>")
         self.copies[message_id].append(hashlib.sha256(envelope.content).hexdigest())
         self.recipients[message_id] |= set(envelope.rcpt_tos)
+        self.newest.append((message_id, envelope.rcpt_tos[0]))
         return "250 2.0.0 taken"
 
     def close(self) -> None:
