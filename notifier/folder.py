@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from notifier.submit import Deferred, Delivered, Submission
+from store.durable import make_directory, sync_directory
 
 
 class Folder:
@@ -16,7 +17,7 @@ class Folder:
     def ready(self) -> str | None:
         """Make the folder; the reason when that fails."""
         try:
-            self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_directory(self._path, mode=0o700)
         except OSError as error:
             return f"cannot make the folder {self._path}: {error.strerror}"
         return None
@@ -30,11 +31,7 @@ class Folder:
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(target)
-            descriptor = os.open(self._path, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            sync_directory(self._path)
         except OSError as error:
             return Deferred(error=f"cannot write {target}: {error.strerror}", unreachable=True)
         return Delivered(reply=f"written to {target.name}")

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 
 class Life:
@@ -46,12 +47,11 @@ class Life:
 class Cradle:
     """Forks lives of one configuration, one at a time, that write to one log."""
 
-    def __init__(self, configuration: Path, log: Path) -> None:
-        """Start the process; it imports while we go on."""
+    def __init__(self, configuration: Path, log: Path, *, synchronous: str = "FULL") -> None:
+        """Start the process; it imports while we go on. `synchronous` is what SQLite is told, and asked for."""
+        command = [sys.executable, "-m", "prove.cradle", str(configuration), synchronous]
         with log.open("ab") as opened:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "prove.cradle", str(configuration)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=opened
-            )
+            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=opened)
 
     def life(self) -> Life:
         """Start a life; the one before must have ended."""
@@ -77,11 +77,20 @@ class Cradle:
                 stream.close()
 
 
-def serve(configuration: str) -> None:
+def without_defence(synchronous: str) -> None:
+    """Let the store run, in this process only, on a setting that it refuses: what is lost then shows that the proof can fail."""
+    engine: Any = importlib.import_module("store.engine")
+    engine.PRAGMAS = tuple(f"synchronous = {synchronous}" if each.startswith("synchronous") else each for each in engine.PRAGMAS)
+    engine.REQUIRED = {name: value for name, value in engine.REQUIRED.items() if name != "synchronous"}
+
+
+def serve(configuration: str, synchronous: str) -> None:
     """Import, then fork at each line."""
     for name in ("triaged.run", "triaged.wiring", "triaged.main", "triaged.commands.run", "uvloop", "alembic.runtime.migration"):
         if importlib.util.find_spec(name) is not None:
             importlib.import_module(name)
+    if synchronous != "FULL":
+        without_defence(synchronous)
     while sys.stdin.buffer.readline():
         pid = os.fork()
         if pid == 0:
@@ -108,4 +117,4 @@ def _live(configuration: str) -> None:
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1])
+    serve(sys.argv[1], sys.argv[2])

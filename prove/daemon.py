@@ -53,19 +53,22 @@ def free_ports(count: int) -> list[int]:
 class Daemon:
     """One data directory and the processes that live on it, one after another."""
 
-    def __init__(self, folder: Path, relay_port: int) -> None:
-        """Write the configuration; nothing runs yet."""
+    def __init__(self, folder: Path, relay_port: int, *, data: Path | None = None) -> None:
+        """Write the configuration; nothing runs yet. The store is at `var` below `data`, or below the folder."""
         self.folder = folder
         self.smtp_port, self.http_port = free_ports(2)
         self.configuration = folder / "triaged.toml"
-        text = CONFIGURATION.format(folder=folder, smtp=self.smtp_port, http=self.http_port, relay=relay_port)
+        text = CONFIGURATION.format(folder=data or folder, smtp=self.smtp_port, http=self.http_port, relay=relay_port)
         self.configuration.write_text(text)
         self.process: subprocess.Popen[bytes] | Life | None = None
         self._cradle: Cradle | None = None
 
-    def warm_up(self) -> None:
-        """From here on lives are forked by a process that has imported everything; `close` ends it."""
-        self._cradle = self._cradle or Cradle(self.configuration, self.folder / "log")
+    def warm_up(self, *, synchronous: str = "FULL") -> None:
+        """From here on lives are forked by a process that has imported everything; `close` ends it.
+
+        `synchronous` other than FULL takes the store's defence away, to see what then happens.
+        """
+        self._cradle = self._cradle or Cradle(self.configuration, self.folder / "log", synchronous=synchronous)
 
     def start(self, crash_at: str = "") -> None:
         """Start a life; `crash_at` names the step at which it shall be killed."""

@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from itsm.errors import Conflict, Permanent
+from store.durable import sync_directory, write_durably
 from store.sqlite_backend import DATABASE_FILE
 from store.step import step
 
@@ -85,20 +86,3 @@ def sha256_of(file: Path) -> str:
     """The hex digest of a file, read in pieces."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def write_durably(file: Path, content: bytes) -> None:
-    """Write a file and wait until it is on disk."""
-    with file.open("wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-
-
-def sync_directory(directory: Path) -> None:
-    """Wait until the names in a directory are on disk."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

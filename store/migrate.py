@@ -11,6 +11,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Engine
 
 from store import statistics, version
+from store.durable import make_directory
 from store.engines import open_backend
 from store.exclusive import exclusive
 from store.lock import DataLock
@@ -78,7 +79,7 @@ def upgrade(settings: StoreSettings) -> SchemaStatus:
         with _opened(settings) as engine:
             return upgrade_engine(engine)
     directory = Path(settings.path)
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_directory(directory, mode=0o700)
     with DataLock(directory), _opened(settings) as engine:
         return upgrade_engine(engine)
 

@@ -17,6 +17,7 @@ from itsm.notification import DeliveryState
 from store import backup, inbox, verify, version
 from store.backup import Manifest
 from store.credentials import ACCESS_STREAM
+from store.durable import make_directory, sync_directory
 from store.engine import open_engine
 from store.history import append_many
 from store.identifiers import Issuer
@@ -52,7 +53,7 @@ def restore(settings: StoreSettings, source: Path, *, now: datetime, planned: bo
     """
     manifest = backup.read_manifest(source)
     directory = Path(settings.path)
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_directory(directory, mode=0o700)
     with DataLock(directory):
         fresh = directory / f"{DATABASE_FILE}.restoring"
         try:
@@ -139,7 +140,7 @@ def _switch(database: Path, fresh: Path, now: datetime) -> Path | None:
         old = database.with_name(f"{database.name}.before-{now:%Y%m%dT%H%M%S}")
         os.link(database, old)
     fresh.replace(database)
-    backup.sync_directory(database.parent)
+    sync_directory(database.parent)
     return old
 
 

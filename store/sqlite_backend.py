@@ -8,6 +8,7 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine
 
 from store import sqlite_errors
+from store.durable import make_directory
 from store.engine import open_engine
 from store.lock import DataLock
 from store.seams import Seams
@@ -26,7 +27,7 @@ class SqliteBackend:
         self._file, self._settings = directory / DATABASE_FILE, settings
         self.place = str(self._file)
         with ExitStack() as undo:
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_directory(directory, mode=0o700)
             if exclusive:
                 lock = DataLock(directory)
                 lock.acquire()

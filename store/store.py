@@ -16,6 +16,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from itsm.errors import Permanent, Transient, TriagedError
 from store import process, version
 from store.backend import Backend
+from store.durable import make_directory
 from store.engines import open_backend
 from store.identifiers import Issuer
 from store.job import Job
@@ -78,7 +79,7 @@ class Store:
     def _open(self, undo: ExitStack, *, exclusive: bool, lease_clock: Callable[[], datetime] | None) -> Backend:
         """The engine that is configured."""
         try:
-            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_directory(self.directory, mode=0o700)
             backend = open_backend(self.settings, exclusive=exclusive, lease_clock=lease_clock)
         except (DBAPIError, sqlite3.Error, OSError) as error:
             raise self._cannot_open(str(self.file), error) from error
