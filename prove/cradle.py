@@ -50,8 +50,9 @@ class Cradle:
     def __init__(self, configuration: Path, log: Path, *, synchronous: str = "FULL") -> None:
         """Start the process; it imports while we go on. `synchronous` is what SQLite is told, and asked for."""
         command = [sys.executable, "-m", "prove.cradle", str(configuration), synchronous]
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}  # a kill writes none
         with log.open("ab") as opened:
-            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=opened)
+            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=opened, env=environment)
 
     def life(self) -> Life:
         """Start a life; the one before must have ended."""
