@@ -10,7 +10,7 @@ import random
 import smtplib
 import threading
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 
 import msgspec
 
@@ -46,6 +46,8 @@ class Ledger:
         self.replies: dict[str, str] = {}  # reply -> the mail on whose ticket it belongs
         self.answers: dict[str, set[str]] = defaultdict(set)  # Idempotency-Key -> the inbox ids that were answered
         self.repeats = 0  # items sent again although they had been acknowledged
+        self.taken = Counter[str]()  # "mail", "alert": how often somebody said yes
+        self.answered = Counter[int]()  # what else was said: 421, 452, 503, ...
         self._next = 0
 
     def name(self) -> str:
@@ -68,10 +70,16 @@ class Clients:
         posters: int = 2,
         writers: int = 1,
         pause_seconds: float = 0.0,
+        bodies: tuple[int, ...] = (1, 1, 1, 3),
+        new_alerts: float = 0.35,
         seed: int = 0,
     ) -> None:
-        """`senders` speak SMTP, `posters` bring alerts, `writers` use the API; `pause_seconds` is between one client's items."""
+        """`senders` speak SMTP, `posters` bring alerts, `writers` use the API; each begins an item every `pause_seconds`.
+
+        `bodies` are the numbers of alerts of a body; this share of them is new, as many resolve, the others are copies.
+        """
         self._daemon, self._ledger, self._relay, self._pause_seconds = daemon, ledger, relay, pause_seconds
+        self._bodies, self._new_alerts = bodies, new_alerts
         self._stop = threading.Event()
         work = [self._mail] * senders + [self._alert] * posters + [self._write] * writers
         self._threads = [
@@ -94,16 +102,19 @@ class Clients:
         client: smtplib.SMTP | None = None
         mail: Mail | None = None
         kept: list[Mail] = []
+        pace = Pace(self._pause_seconds, self._stop)
         while not self._stop.is_set():
             mail = mail or self._next_mail(chance, kept)
             try:
                 client = client or smtplib.SMTP("127.0.0.1", self._daemon.smtp_port, local_hostname="client", timeout=SECONDS_TO_ANSWER)
                 client.sendmail(mail.sender, ["help@localhost"], mail.text)
                 self._ledger.mails.add(mail.name)
+                self._ledger.taken["mail"] += 1
                 kept = [*kept, mail][-KEPT_FOR_REPEATS:]
                 mail = None
-                self._stop.wait(self._pause_seconds)
-            except (OSError, smtplib.SMTPException):
+                pace.wait()
+            except (OSError, smtplib.SMTPException) as error:
+                self._note(error)
                 if client is not None:
                     client.close()
                 client = None
@@ -145,6 +156,7 @@ class Clients:
         connection: http.client.HTTPConnection | None = None
         body: list[tuple[str, bool]] = []
         fired: list[str] = []
+        pace = Pace(self._pause_seconds, self._stop)
         while not self._stop.is_set():
             body = body or self._next_alerts(chance, fired)
             try:
@@ -153,8 +165,9 @@ class Clients:
                     self._ledger.alerts |= {name for name, resolve in body if not resolve}
                     self._ledger.resolved |= {name for name, resolve in body if resolve}
                     fired = [*fired, *(name for name, resolve in body if not resolve)][-KEPT_FOR_REPEATS:]
+                    self._ledger.taken["alert"] += len(body)
                     body = []
-                    self._stop.wait(self._pause_seconds)
+                    pace.wait()
             except (OSError, http.client.HTTPException):
                 connection = _closed(connection)
         _closed(connection)
@@ -162,14 +175,15 @@ class Clients:
     def _next_alerts(self, chance: random.Random, fired: list[str]) -> list[tuple[str, bool]]:
         """(name, whether it resolves), one to three of a body: new ones, copies, resolves."""
         body: dict[str, bool] = {}
-        for _ in range(chance.choice((1, 1, 1, 3))):
+        known = chance.sample(fired, len(fired)) if fired else []
+        for _ in range(chance.choice(self._bodies)):
             choice = chance.random()
-            if fired and choice < 0.5:
-                name = chance.choice(fired)
-                self._ledger.repeats += choice < 0.25
-                body.setdefault(name, choice >= 0.25)
-            else:
+            if not known or choice < self._new_alerts:
                 body[self._ledger.name()] = False
+            else:
+                resolve = choice < 2 * self._new_alerts
+                self._ledger.repeats += not resolve
+                body.setdefault(known.pop(), resolve)
         self._ledger.tried_alerts |= {name for name, resolve in body.items() if not resolve}
         self._ledger.tried_resolves |= {name for name, resolve in body.items() if resolve}
         return list(body.items())
@@ -178,6 +192,7 @@ class Clients:
         connection: http.client.HTTPConnection | None = None
         name = ""
         kept: list[str] = []
+        pace = Pace(self._pause_seconds, self._stop)
         while not self._stop.is_set():
             if not name:
                 again = bool(kept) and chance.random() < 0.3
@@ -190,8 +205,9 @@ class Clients:
                 if answer is not None:
                     self._ledger.answers[name].add(json.loads(answer)["inbox_id"])
                     self._ledger.mails.add(name)
+                    self._ledger.taken["mail"] += 1
                     kept, name = [*kept, name][-KEPT_FOR_REPEATS:], ""
-                    self._stop.wait(self._pause_seconds)
+                    pace.wait()
             except (OSError, http.client.HTTPException):
                 connection = _closed(connection)
         _closed(connection)
@@ -206,8 +222,31 @@ class Clients:
         told = answer.read()
         if 200 <= answer.status < 300:
             return told
+        self._ledger.answered[answer.status] += 1
         self._stop.wait(0.1)
         return None
+
+    def _note(self, error: Exception) -> None:
+        """Count what a door said that was not a yes."""
+        if isinstance(error, smtplib.SMTPResponseException):
+            self._ledger.answered[error.smtp_code] += 1
+        elif isinstance(error, smtplib.SMTPRecipientsRefused):
+            self._ledger.answered.update(code for code, _ in error.recipients.values())
+
+
+class Pace:
+    """Begins an item every so many seconds; what was missed while nobody answered is not made up for."""
+
+    def __init__(self, seconds: float, stop: threading.Event) -> None:
+        """The first begins now."""
+        self._seconds, self._stop = seconds, stop
+        self._due = time.monotonic()
+
+    def wait(self) -> None:
+        """Until the next is due, or all shall stop."""
+        now = time.monotonic()
+        self._due = max(self._due + self._seconds, now - self._seconds)
+        self._stop.wait(max(0.0, self._due - now))
 
 
 def _text(name: str, sender: str, more: str = "") -> bytes:

@@ -53,13 +53,13 @@ def free_ports(count: int) -> list[int]:
 class Daemon:
     """One data directory and the processes that live on it, one after another."""
 
-    def __init__(self, folder: Path, relay_port: int, *, data: Path | None = None) -> None:
-        """Write the configuration; nothing runs yet. The store is at `var` below `data`, or below the folder."""
+    def __init__(self, folder: Path, relay_port: int, *, data: Path | None = None, more: str = "") -> None:
+        """Write the configuration, `more` of it at the end; nothing runs yet. The store is at `var` below `data`, or below the folder."""
         self.folder = folder
         self.smtp_port, self.http_port = free_ports(2)
         self.configuration = folder / "triaged.toml"
         text = CONFIGURATION.format(folder=data or folder, smtp=self.smtp_port, http=self.http_port, relay=relay_port)
-        self.configuration.write_text(text)
+        self.configuration.write_text(text + more)
         self.process: subprocess.Popen[bytes] | Life | None = None
         self._cradle: Cradle | None = None
 

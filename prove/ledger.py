@@ -39,15 +39,23 @@ def end_leases(folder: Path) -> None:
     connection.close()
 
 
+def pending(folder: Path) -> int:
+    """Envelopes that wait for triage."""
+    connection = sqlite3.connect(f"file:{database(folder)}?mode=ro", uri=True, timeout=10)
+    try:
+        return int(connection.execute("SELECT count(*) FROM inbox WHERE state = 'pending'").fetchone()[0])
+    finally:
+        connection.close()
+
+
 def drained(folder: Path) -> bool:
     """Wait until nothing is pending and nothing is queued; False when it takes too long."""
     deadline = time.monotonic() + DRAIN_SECONDS
     while time.monotonic() < deadline:
         connection = sqlite3.connect(f"file:{database(folder)}?mode=ro", uri=True, timeout=10)
-        pending = connection.execute("SELECT count(*) FROM inbox WHERE state = 'pending'").fetchone()[0]
         queued = connection.execute("SELECT count(*) FROM outbox WHERE state IN ('queued', 'sending')").fetchone()[0]
         connection.close()
-        if not pending and not queued:
+        if not queued and not pending(folder):
             return True
         time.sleep(0.1)
     return False
