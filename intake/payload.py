@@ -14,6 +14,8 @@ MAX_ITEMS = 10_000
 MAX_DEPTH = 64
 MAX_TITLE_CHARACTERS, MAX_TEXT_CHARACTERS, MAX_LABELS, MAX_KEY_CHARACTERS = 250, 32_768, 100, 1_000
 
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError)  # what its decoder raises; the second is its word for octets that are not UTF-8
+
 SEVERITIES: dict[str, Severity] = {
     "critical": Severity.CRITICAL, "crit": Severity.CRITICAL, "page": Severity.CRITICAL, "fatal": Severity.CRITICAL,
     "emergency": Severity.CRITICAL, "disaster": Severity.CRITICAL, "p1": Severity.CRITICAL,
@@ -47,7 +49,7 @@ def refused(raw: bytes) -> Malformed | None:
     return None
 
 
-def not_json(error: msgspec.MsgspecError) -> Malformed:
+def not_json(error: Exception) -> Malformed:
     """What a body that cannot be decoded becomes."""
     return Malformed(reason="the body is not what this format promises", detail=str(error)[:500])
 

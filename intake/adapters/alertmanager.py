@@ -14,6 +14,7 @@ from intake.payload import (
     MAX_KEY_CHARACTERS,
     MAX_TEXT_CHARACTERS,
     MAX_TITLE_CHARACTERS,
+    UNREADABLE,
     clean,
     clean_labels,
     instant,
@@ -58,7 +59,7 @@ def parse(raw: bytes, context: ParseContext) -> tuple[MonitoringEvent | Malforme
         return (problem,)
     try:
         body = _whole.decode(raw)
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         return (not_json(error),)
     if not body.alerts:
         return (Malformed(reason="the body has no alerts"),)
@@ -71,7 +72,7 @@ def parse(raw: bytes, context: ParseContext) -> tuple[MonitoringEvent | Malforme
 def _event(raw: msgspec.Raw, external_url: str, context: ParseContext) -> MonitoringEvent | Malformed:
     try:
         alert = _alert.decode(raw)
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         return Malformed(reason="an alert of the body is broken", detail=str(error)[:500])
     if not alert.labels:
         return Malformed(reason="an alert of the body has no labels")

@@ -11,6 +11,7 @@ from intake.payload import (
     MAX_ITEMS,
     MAX_TEXT_CHARACTERS,
     MAX_TITLE_CHARACTERS,
+    UNREADABLE,
     clean,
     clean_labels,
     instant,
@@ -45,7 +46,7 @@ def parse(raw: bytes, context: ParseContext) -> tuple[MonitoringEvent | Malforme
         return (problem,)
     try:
         alerts = [msgspec.Raw(raw)] if raw.lstrip()[:1] == b"{" else _many.decode(raw)
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         return (not_json(error),)
     if not alerts:
         return (Malformed(reason="the list of alerts is empty"),)
@@ -58,7 +59,7 @@ def parse(raw: bytes, context: ParseContext) -> tuple[MonitoringEvent | Malforme
 def _event(raw: msgspec.Raw, context: ParseContext) -> MonitoringEvent | Malformed:
     try:
         alert = _alert.decode(raw)
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         return Malformed(reason="an alert of the list is broken", detail=str(error)[:500])
     if not any(alert.labels.values()):
         return Malformed(reason="an alert of the list has no labels")

@@ -13,6 +13,7 @@ from intake.payload import (
     MAX_KEY_CHARACTERS,
     MAX_TEXT_CHARACTERS,
     MAX_TITLE_CHARACTERS,
+    UNREADABLE,
     clean,
     clean_labels,
     instant,
@@ -35,7 +36,7 @@ def parse(raw: bytes, context: ParseContext) -> tuple[MonitoringEvent | Malforme
     mapping = context.mapping or DEFAULT_MAPPING
     try:
         body = _decoder.decode(raw)
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         return (not_json(error),)
     items = _at(body, mapping.items) if mapping.items else body
     if isinstance(items, dict):
