@@ -201,7 +201,8 @@ class Clients:
                 self._ledger.tried_mails.add(name)
             try:
                 connection = connection or self._http()
-                answer = self._post(connection, "/api/v1/messages", _text(name, f"{name}@x.example"), {"Idempotency-Key": name})
+                headers = {"Content-Type": "message/rfc822", "Idempotency-Key": name}
+                answer = self._post(connection, "/api/v1/messages", _text(name, f"{name}@x.example"), headers)
                 if answer is not None:
                     self._ledger.answers[name].add(json.loads(answer)["inbox_id"])
                     self._ledger.mails.add(name)

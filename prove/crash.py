@@ -2,8 +2,10 @@
 
 import argparse
 import random
+import signal
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -19,8 +21,10 @@ PAUSE_SECONDS = 0.06  # between a client's items: what arrives shall not outgrow
 READY_SHARE = 0.7  # of the lives get ready before they are killed; the others die in the middle of their start, or soon after
 
 
-def live_and_die(folder: Path, *, kills: int, seed: int, minutes: float | None = None) -> tuple[books.Verdict, int]:
-    """Kill `kills` lives at random (or for so many minutes), let the last one drain, and judge."""
+def live_and_die(
+    folder: Path, *, kills: int, seed: int, minutes: float | None = None, ending: threading.Event | None = None
+) -> tuple[books.Verdict, int]:
+    """Kill `kills` lives at random (or for so many minutes, or until `ending`), let the last one drain, and judge."""
     chance = random.Random(seed)
     relay, ledger = RecordingRelay(), Ledger()
     daemon = Daemon(folder, relay.port)
@@ -32,7 +36,7 @@ def live_and_die(folder: Path, *, kills: int, seed: int, minutes: float | None =
         daemon.start()
         daemon.wait_ready()
         clients.start()
-        while (time.monotonic() < deadline) if deadline else (killed < kills):
+        while ((time.monotonic() < deadline) if deadline else (killed < kills)) and not (ending and ending.is_set()):
             time.sleep(chance.uniform(0.0, 0.4))
             daemon.kill()
             killed += 1
@@ -87,6 +91,13 @@ def finish(daemon: Daemon, folder: Path, ledger: Ledger, relay: RecordingRelay, 
     return msgspec.structs.replace(verdict, findings=(*more, *verdict.findings))
 
 
+def on_sigterm() -> threading.Event:
+    """Set by SIGTERM: a long run then judges what it has so far."""
+    ending = threading.Event()
+    signal.signal(signal.SIGTERM, lambda _number, _frame: ending.set())
+    return ending
+
+
 def main() -> int:
     """Run the proof; exit 0 only where it held; the figure stands on the last line."""
     parser = argparse.ArgumentParser(prog="dev prove crash", description=__doc__)
@@ -97,8 +108,9 @@ def main() -> int:
     asked = parser.parse_args()
     seed = asked.seed if asked.seed is not None else random.randrange(2**31)
     began = time.monotonic()
+    ending = on_sigterm()
     with tempfile.TemporaryDirectory(prefix="triaged-crash-") as folder:
-        verdict, kills = live_and_die(Path(folder), kills=asked.kills, seed=seed, minutes=asked.minutes)
+        verdict, kills = live_and_die(Path(folder), kills=asked.kills, seed=seed, minutes=asked.minutes, ending=ending)
     for line in verdict.findings[:50]:
         print(line)
     minutes = (time.monotonic() - began) / 60
