@@ -2,6 +2,7 @@
 
 import bench.alerts.rows
 import bench.machine.rows
+import bench.peers.rows
 import bench.smtp.rows
 import bench.whole.rows
 from bench.row import Row
@@ -9,6 +10,7 @@ from bench.row import Row
 SUBJECTS: dict[str, tuple[Row, ...]] = {
     "machine": bench.machine.rows.ROWS,
     "smtp": bench.smtp.rows.ROWS,
+    "peers": bench.peers.rows.ROWS,
     "whole": bench.whole.rows.ROWS,
     "alerts": bench.alerts.rows.ROWS,
 }

@@ -1,0 +1,1 @@
+"""Other help desks, from PyPI, as a user runs them: each acknowledges every mail by SMTP."""

@@ -1,0 +1,18 @@
+"""The whole way beside other help desks. Each is measured once a run: its pace is two orders away, and it takes long."""
+
+from bench.figure import Figure
+from bench.peers import django_helpdesk, roundup
+from bench.row import Row
+from bench.whole.rows import WHOLE
+
+ROUNDUP = Figure(name="Roundup, classic tracker on SQLite, acknowledged", unit="tickets/s", measure=roundup.tickets_a_second, rounds=1)
+DJANGO_HELPDESK = Figure(
+    name="django-helpdesk on SQLite, acknowledged", unit="tickets/s", measure=django_helpdesk.tickets_a_second, rounds=1
+)
+
+ROWS = (
+    Row(figure=ROUNDUP),
+    Row(figure=DJANGO_HELPDESK),
+    Row(figure=WHOLE, against=ROUNDUP, at_least=25),
+    Row(figure=WHOLE, against=DJANGO_HELPDESK, at_least=25),
+)
