@@ -1,12 +1,14 @@
 """The `[intake]` tables: the doors, their limits, and the alert sources."""
 
 import ipaddress
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
 from intake.context import ALERT_FORMATS, GenericMapping
+from itsm.address import domain_of
 
 Words = tuple[str, ...]
 AtLeastOne = Annotated[int, Meta(ge=1)]
@@ -147,8 +149,11 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
     hint: str
 
 
-def refusals(settings: IntakeSettings) -> list[Refusal]:
-    """What design 7 refuses: a door open to others without recipients, or a source without credential."""
+def refusals(settings: IntakeSettings, *, own_addresses: Iterable[str] = ()) -> list[Refusal]:
+    """What design 7 refuses: a door open to others without recipients, or a source without credential.
+
+    `own_addresses` are those of the desk and its teams; what is at localhost does not count, for nobody outside can write to it.
+    """
     found: list[Refusal] = []
     for path, listen in (("intake.smtp.listen", settings.smtp.listen), ("intake.http.listen", settings.http.listen)):
         try:
@@ -158,8 +163,9 @@ def refusals(settings: IntakeSettings) -> list[Refusal]:
     if found:
         return found
     smtp = settings.smtp
-    if smtp.enabled and not on_loopback(smtp.listen) and not smtp.recipients and set(smtp.domains) <= {"localhost"}:
-        hint = "set recipients or domains in [intake.smtp]"
+    reached = {*smtp.domains, *(domain_of(each) for each in (*smtp.recipients, *own_addresses))} - {"localhost"}
+    if smtp.enabled and not on_loopback(smtp.listen) and not reached:
+        hint = "set addresses of a team, or recipients or domains in [intake.smtp]"
         found.append(Refusal(path="intake.smtp.listen", message="SMTP listens beyond loopback and takes mail for nobody", hint=hint))
     for index, source in enumerate(settings.source):
         found += _source_refusals(f"intake.source.{index}", source, on_loopback(settings.http.listen))

@@ -64,7 +64,8 @@ def _known(document: Document, path: Path, kind: str, key: str, known: Sequence[
 
 
 def _doors(document: Document, configuration: Configuration) -> Iterator[Finding]:
-    for refusal in refusals(configuration.intake):
+    own = (configuration.desk.address, *(address for team in configuration.team for address in team.addresses))
+    for refusal in refusals(configuration.intake, own_addresses=own):
         path = tuple(int(part) if part.isdecimal() else part for part in refusal.path.split("."))
         yield document.finding(path, refusal.message, refusal.hint)
     if configuration.process.metrics_listen:

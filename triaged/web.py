@@ -92,7 +92,7 @@ def _host(headers: Sequence[tuple[bytes, bytes]]) -> str:
 def application(routes: Sequence[BaseRoute], *, listen: str, hosts: Sequence[str] = ()) -> Starlette:
     """The routes behind the check of the Host header; an error of ours is a problem document, never a traceback."""
     loopback = on_loopback(listen)
-    names = (*hosts, *(LOOPBACK_NAMES if loopback else ()))
+    names = (*hosts, *LOOPBACK_NAMES)  # these too: no name server answers for them, and `healthcheck` calls us so
     known = Middleware(KnownHost, names=names, any_name=not loopback and not hosts)
     handlers: dict[Any, Callable[[Request, Any], Awaitable[Response]]] = {404: _not_found, 405: _not_allowed, 500: _failed}
     return Starlette(routes=list(routes), middleware=[known], exception_handlers=handlers)

@@ -20,8 +20,8 @@ from intake.settings import (
 )
 
 
-def refused(**settings):
-    return [each.message for each in refusals(IntakeSettings(**settings))]
+def refused(own=(), **settings):
+    return [each.message for each in refusals(IntakeSettings(**settings), own_addresses=own)]
 
 
 def test_zero_configuration_is_safe():
@@ -48,6 +48,8 @@ def test_a_listen_address_that_is_none_is_told(listen):
 def test_a_door_open_to_others_needs_recipients():
     assert "takes mail for nobody" in refused(smtp=SmtpSettings(listen="0.0.0.0:25"))[0]
     assert refused(smtp=SmtpSettings(listen="0.0.0.0:25", domains=("corp.example",))) == []
+    assert refused(own=("help@corp.example",), smtp=SmtpSettings(listen="0.0.0.0:25")) == []
+    assert refused(own=("desk@localhost",), smtp=SmtpSettings(listen="0.0.0.0:25")) != []
     assert refused(smtp=SmtpSettings(listen="0.0.0.0:25", enabled=False)) == []
 
 

@@ -121,7 +121,10 @@ TEAMS = "[[team]]\nkey = 'network'\nname = 'N'\naddresses = ['n@example.org']\n"
         ),
         (
             "[intake.smtp]\nlisten = '0.0.0.0:25'\n",
-            "FILE:2: intake.smtp.listen: SMTP listens beyond loopback and takes mail for nobody (set recipients or domains in [intake.smtp])",
+            (
+                "FILE:2: intake.smtp.listen: SMTP listens beyond loopback and takes mail for nobody "
+                "(set addresses of a team, or recipients or domains in [intake.smtp])"
+            ),
         ),
         (
             "[notifier.relay]\nhost='r'\npassword_file='gone'\n",
