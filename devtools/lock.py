@@ -17,7 +17,7 @@ def wanted(root: Path) -> dict[str, list[str]]:
     """The direct requirements of each group, as pyproject.toml names them."""
     project = tomllib.loads((root / "pyproject.toml").read_text())
     groups = project["dependency-groups"]
-    return {"run": project["project"]["dependencies"], "dev": groups["dev"], "servers": groups["servers"]}
+    return {"run": project["project"]["dependencies"], **{name: groups[name] for name in ("dev", "servers", "deploy")}}
 
 
 def pinned(text: str) -> dict[str, str]:
@@ -41,8 +41,9 @@ def run(root: Path, rest: list[str]) -> int:
     groups = wanted(root)
     run_pins = _resolve(groups["run"])
     dev_pins = sorted(set(_resolve([*groups["run"], *groups["dev"]])) - set(run_pins))
-    hashes = _hashes([*run_pins, *dev_pins]) | _hashes(groups["servers"], SERVER_PLATFORMS)
-    for group, pins in (("run", run_pins), ("dev", dev_pins), ("servers", groups["servers"])):
+    deploy_pins = sorted(set(_resolve([*run_pins, *dev_pins, *groups["deploy"]])) - set(run_pins) - set(dev_pins))
+    hashes = _hashes([*run_pins, *dev_pins, *deploy_pins]) | _hashes(groups["servers"], SERVER_PLATFORMS)
+    for group, pins in (("run", run_pins), ("dev", dev_pins), ("servers", groups["servers"]), ("deploy", deploy_pins)):
         lines = [f"{pin} \\\n    " + " \\\n    ".join(f"--hash=sha256:{each}" for each in sorted(hashes[pin])) for pin in pins]
         (root / "requirements" / f"{group}.txt").write_text(HEAD + "\n".join(lines) + "\n")
         print(f"dev: {len(lines)} distributions in requirements/{group}.txt")

@@ -9,7 +9,8 @@ import tempfile
 import tomllib
 from pathlib import Path
 
-PROGRAMS = ("swaks", "curl", "postfix", "prometheus-alertmanager", "promtool")
+CHECKERS = ("hadolint", "kubernetes-validate", "check-jsonschema")  # of what lies in deploy/, from requirements/deploy.txt
+PROGRAMS = ("systemd-analyze", *CHECKERS, "swaks", "curl", "postfix", "prometheus-alertmanager", "promtool")
 WHOLE_PERCENT, PURE_PERCENT = 95.0, 100.0
 PURE = ("itsm/", "rules/")
 PRAGMA = "pragma: no " + "cover"
@@ -19,7 +20,7 @@ def run(root: Path, python: str, rest: list[str]) -> int:
     """Run pytest on two workers; says what this machine cannot run."""
     measure = "--cov" in rest
     chosen = [each for each in rest if each != "--cov"]
-    programs = [name for name in PROGRAMS if not found(name)]
+    programs = [name for name in PROGRAMS if not found(name, beside=Path(python).parent)]
     no_server = without_server(root, python)
     for line in (*missing(root, python, programs), *no_server):
         print(f"dev: {line}")
@@ -56,9 +57,9 @@ def without_server(root: Path, python: str) -> list[str]:
     return [f"PostgreSQL: {why}: its tests are not collected"] if why else []
 
 
-def found(program: str) -> bool:
-    """Whether a program is there, looked for where servers live too; Postfix starts for root only."""
-    there = shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin") is not None
+def found(program: str, *, beside: Path) -> bool:
+    """Whether a program is there, looked for beside our Python and where servers live too; Postfix starts for root only."""
+    there = shutil.which(program, path=f"{beside}:{os.environ.get('PATH', '')}:/usr/sbin:/sbin") is not None
     return there and (program != "postfix" or os.geteuid() == 0)
 
 

@@ -2,12 +2,16 @@
 
 from collections.abc import Callable
 
+from prometheus_client import Gauge
+
 from itsm.errors import Transient
 from store import process
 from store.store import Store
 from triaged import clock
 
 PROOF_EVERY_SECONDS, PROOF_LIMIT_SECONDS = 15.0, 60.0
+
+READY = Gauge("triaged_ready", "1 while the process can keep its word, as /readyz says, else 0.")
 
 
 class Readiness:
@@ -17,6 +21,7 @@ class Readiness:
         """`closed_because` is the doors' own reason; `draining` says that the process ends."""
         self._store, self._closed_because, self._draining = store, closed_because, draining
         self._written = clock.monotonic()
+        READY.set_function(lambda: float(not self.reasons()))  # values in memory, no look at the store
 
     async def prove(self) -> None:
         """Write the heartbeat of this process; raises what the store raises."""
