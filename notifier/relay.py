@@ -4,6 +4,7 @@ import contextlib
 import smtplib
 import socket
 import ssl
+from collections.abc import Callable
 from pathlib import Path
 
 from notifier.mailbox import NoMailbox, path_of
@@ -23,9 +24,12 @@ class NotReady(Exception):
 class Relay:
     """One connection to the relay. TLS never falls back, and a password never goes in the clear (A72)."""
 
-    def __init__(self, settings: RelaySettings, *, local_hostname: str) -> None:
-        """Nothing is opened until the first mail; `local_hostname` is what EHLO says (RFC 5321 4.1.1.1)."""
-        self._settings, self._hostname = settings, local_hostname
+    def __init__(self, settings: RelaySettings, *, local_hostname: str, connect: Callable[..., smtplib.SMTP] = smtplib.SMTP) -> None:
+        """Nothing is opened until the first mail; `local_hostname` is what EHLO says (RFC 5321 4.1.1.1).
+
+        `connect` opens a connection without TLS from its first octet; a simulation has its own.
+        """
+        self._settings, self._hostname, self._connect = settings, local_hostname, connect
         self._smtp: smtplib.SMTP | None = None
         self._sent = 0
         self._fresh = False  # `ready` has just seen that the connection lives
@@ -99,7 +103,7 @@ class Relay:
             context = self._context()
             smtp: smtplib.SMTP = smtplib.SMTP_SSL(settings.host, settings.port, self._hostname, timeout=wait, context=context)
         else:
-            smtp = smtplib.SMTP(settings.host, settings.port, self._hostname, timeout=wait)
+            smtp = self._connect(settings.host, settings.port, self._hostname, timeout=wait)
         try:
             self._greet(smtp)
         except BaseException:

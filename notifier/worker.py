@@ -109,8 +109,9 @@ class Notifier:
         process, limit = self._store.process_id, self._settings.batch - len(self._sending)
         if limit <= 0:
             return False
+        lease = self._settings.lease
         expired, claimed = await self._store.awrite(
-            lambda tx: (outbox.release_expired(tx), outbox.claim(tx, process_id=process, limit=limit))
+            lambda tx: (outbox.release_expired(tx, longest=lease), outbox.claim(tx, process_id=process, limit=limit))
         )
         if expired:
             self._recorder.expired(expired)

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
-from sqlalchemy import BindParameter, Row, Update, and_, bindparam, exists, func, insert, literal, or_, select, update
+from sqlalchemy import BindParameter, Row, Update, and_, bindparam, case, exists, func, insert, literal, or_, select, update
 
 from itsm.notification import DeliveryState, Event, Notification
 from store.bulk import BulkInsert
@@ -223,13 +223,22 @@ def release_all(tx: Tx, *, process_id: int | None = None) -> int:
     return tx.connection.execute(free.values(claimed_by=None)).rowcount
 
 
-def release_expired(tx: Tx) -> int:
-    """Rows whose sender was never heard of again are queued once more, same bytes: the one case of a second copy (P3)."""
+def release_expired(tx: Tx, *, longest: timedelta | None = None) -> int:
+    """Rows whose sender was never heard of again are queued once more, same bytes: the one case of a second copy (P3).
+
+    A lease that ends later than the `longest` from now was given before the clock was set back: it ends that long from now,
+    so that a sender who lives has a whole lease, and a mail waits for a dead one no longer than that (F28).
+    """
+    if longest is not None:
+        sending = update(outbox).where(outbox.c.desk_id == tx.desk_id, outbox.c.state == DeliveryState.SENDING.value)
+        latest = to_column(tx.now + longest)
+        tx.connection.execute(sending.where(outbox.c.lease_until > latest).values(lease_until=latest))
     late = update(outbox).where(
         outbox.c.desk_id == tx.desk_id, outbox.c.state == DeliveryState.SENDING.value, outbox.c.lease_until < to_column(tx.lease_now)
     )
     values = {"state": DeliveryState.QUEUED.value, "claimed_by": None, "lease_until": None, "fence": outbox.c.fence + 1}
-    return tx.connection.execute(late.values(**values, last_error="the sender was not heard of again")).rowcount
+    due_at = case((outbox.c.due_at > to_column(tx.now), to_column(tx.now)), else_=outbox.c.due_at)  # it was due before the clock went back
+    return tx.connection.execute(late.values(**values, due_at=due_at, last_error="the sender was not heard of again")).rowcount
 
 
 def mark_bounced(tx: Tx, ids: Sequence[int]) -> None:

@@ -2,7 +2,8 @@
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 STEPS = (
     "accept.before_commit",
@@ -41,10 +42,15 @@ _trigger = _Trigger(os.environ.get(VARIABLE, ""))
 _observer: Callable[[str], None] | None = None
 
 
-def observe(observer: Callable[[str], None] | None) -> None:
-    """Call the observer at every step of this process, which may end it by an exception that nobody catches; None: no more."""
+@contextmanager
+def observing(observer: Callable[[str], None]) -> Iterator[None]:
+    """Call the observer at every step of this process meanwhile; it may end a life by an exception that nobody catches."""
     global _observer  # noqa: PLW0603 -- there is one process
-    _observer = observer
+    _observer, before = observer, _observer
+    try:
+        yield
+    finally:
+        _observer = before
 
 
 def step(name: str) -> None:

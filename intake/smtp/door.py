@@ -46,7 +46,7 @@ class SmtpDoor:
         self.error_limit, self.command_limit = settings.error_limit, settings.command_limit
         self._open: Tally[str] = Tally()
         self._server: asyncio.Server | None = None
-        self._sessions: set[Session] = set()
+        self._sessions: dict[Session, None] = {}  # in the order they came
         self._hostname = settings.hostname or domain
         self._tls = _tls_context(settings)
 
@@ -87,10 +87,9 @@ class SmtpDoor:
             authenticator=self._authenticate,
             loop=asyncio.get_running_loop(),
         )
-        self._sessions = (
-            {each for each in self._sessions if each.transport is not None} | {session} if len(self._sessions) > 2_000 else self._sessions
-        )
-        self._sessions.add(session)
+        if len(self._sessions) > 2_000:
+            self._sessions = {each: None for each in self._sessions if each.transport is not None}
+        self._sessions[session] = None
         return session
 
     def admit(self, peer: str) -> str | None:
@@ -108,7 +107,7 @@ class SmtpDoor:
         self._open[peer] -= 1
         if self._open[peer] <= 0:
             del self._open[peer]
-        self._sessions = {each for each in self._sessions if each.transport is not None}
+        self._sessions = {each: None for each in self._sessions if each.transport is not None}
 
     def _authenticate(self, server: Session, session: Any, envelope: Any, mechanism: str, data: Any) -> AuthResult:
         if not isinstance(data, LoginPassword):

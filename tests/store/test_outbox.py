@@ -158,6 +158,17 @@ def test_a_stalled_worker_has_no_word_any_more(queue, claim, do, clock):
     assert (found.notification.state, found.relay_reply, found.sent_at) == (DeliveryState.SENT, "250 ok", clock.now)
 
 
+def test_a_lease_from_before_the_clock_was_set_back_ends_one_lease_from_now(queue, claim, do, clock):
+    made = queue()
+    claim()
+    do(outbox.mark_sending, [(made.id, 1)], lease=LEASE)
+    clock.advance(days=-10)
+    assert do(outbox.release_expired, longest=LEASE) == 0  # its sender may be alive: it has a whole lease
+    clock.advance(minutes=21)
+    assert do(outbox.release_expired) == 1
+    assert [each.notification.id for each in claim()] == [made.id]
+
+
 def test_a_released_claim_is_free_at_once_and_one_that_is_being_sent_is_not(queue, claim, do):
     first, second = queue(ticket_id=1), queue(ticket_id=2)
     claim()

@@ -76,10 +76,7 @@ def test_the_seed_decides_the_process_id_and_every_salt(tmp_path):
 
 def test_an_observer_sees_every_step_by_name():
     seen = []
-    step.observe(seen.append)
-    try:
+    with step.observing(seen.append):
         step.step("accept.before_commit")
-    finally:
-        step.observe(None)
     step.step("accept.after_commit")
     assert seen == ["accept.before_commit"]

@@ -1,0 +1,1 @@
+"""The whole pipeline under a virtual clock, from one seed: `python3 dev prove simulate`."""
