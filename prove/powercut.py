@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import msgspec
 
 from prove import ledger as books
 from prove.clients import Clients, Ledger
-from prove.crash import PAUSE_SECONDS, READY_SHARE, finish
+from prove.crash import PAUSE_SECONDS, READY_SHARE, finish, on_sigterm
 from prove.daemon import Daemon
 from prove.disk import KINDS
 from prove.faultfs import Fault, FaultFileSystem, unavailable
@@ -26,30 +27,34 @@ LONGEST_SKIP = 300
 
 
 class Cuts(msgspec.Struct, frozen=True, kw_only=True):
-    """What was found, and how many changes the cuts took away."""
+    """What was found, how often the power went, and how many changes that took away."""
 
+    cuts: int
     verdict: books.Verdict
     unsynced: int
 
 
-def cut_and_restart(folder: Path, *, cuts: int, seed: int, synchronous: str = "FULL", kinds: tuple[str, ...] = KINDS) -> Cuts:
-    """Cut the power so often, let the last life drain, and judge. `synchronous` other than FULL takes the defence away."""
+def cut_and_restart(
+    folder: Path, *, cuts: int, seed: int, synchronous: str = "FULL", kinds: tuple[str, ...] = KINDS, ending: threading.Event | None = None
+) -> Cuts:
+    """Cut the power so often (or until `ending`), let the last life drain, and judge. `synchronous` takes the defence away."""
     chance = random.Random(seed)
     relay, ledger = RecordingRelay(), Ledger()
     with FaultFileSystem(folder / "disk") as files:
         daemon = Daemon(folder, relay.port, data=files.folder)
         clients = Clients(daemon, ledger, relay, pause_seconds=PAUSE_SECONDS, seed=seed)
         corrupt: list[str] = []
-        unsynced = 0
+        unsynced = made = 0
         try:
             daemon.warm_up(synchronous=synchronous)
             daemon.start()
             daemon.wait_ready()
             clients.start()
-            for number in range(cuts):
+            while made < cuts and not (ending and ending.is_set()):
                 kind = chance.choice(kinds)
                 unsynced += cut(files, daemon, chance, kind)
-                corrupt += corruption(files.folder, folder / "copy", f"cut {number} ({kind})")
+                corrupt += corruption(files.folder, folder / "copy", f"cut {made} ({kind})")
+                made += 1
                 if chance.random() < 0.5:  # the others' first reader after the cut is the daemon
                     books.end_leases(files.folder)
                 daemon.start()
@@ -61,12 +66,12 @@ def cut_and_restart(folder: Path, *, cuts: int, seed: int, synchronous: str = "F
             books.end_leases(files.folder)
             daemon.start()
             daemon.wait_ready()
-            verdict = finish(daemon, files.folder, ledger, relay, kills=cuts + 1)
+            verdict = finish(daemon, files.folder, ledger, relay, kills=made + 1)
         finally:
             clients.stop()
             daemon.close()
             relay.close()
-    return Cuts(verdict=msgspec.structs.replace(verdict, findings=(*corrupt, *verdict.findings)), unsynced=unsynced)
+    return Cuts(cuts=made, verdict=msgspec.structs.replace(verdict, findings=(*corrupt, *verdict.findings)), unsynced=unsynced)
 
 
 def cut(files: FaultFileSystem, daemon: Daemon, chance: random.Random, kind: str) -> int:
@@ -113,7 +118,7 @@ def main() -> int:
     seed = asked.seed if asked.seed is not None else random.randrange(2**31)
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="triaged-powercut-") as folder:
-        done = cut_and_restart(Path(folder), cuts=asked.cuts, seed=seed, synchronous=asked.unsafe or "FULL")
+        done = cut_and_restart(Path(folder), cuts=asked.cuts, seed=seed, synchronous=asked.unsafe or "FULL", ending=on_sigterm())
     verdict = done.verdict
     for line in verdict.findings[:50]:
         print(line)
@@ -123,7 +128,7 @@ def main() -> int:
     minutes = (time.monotonic() - began) / 60
     figure = (
         f"{f'WITHOUT DEFENCE (synchronous={asked.unsafe}), which must lose: ' if asked.unsafe else ''}"
-        f"{asked.cuts} cuts, {done.unsynced} changes not synced, {verdict.acknowledged} acknowledged, {lost} lost, {verdict.tickets} tickets, "
+        f"{done.cuts} cuts, {done.unsynced} changes not synced, {verdict.acknowledged} acknowledged, {lost} lost, {verdict.tickets} tickets, "
         f"{verdict.extra_copies} extra copies, {corrupt} corrupt, {len(verdict.findings)} findings, seed {seed}, {minutes:.1f} minutes"
     )
     if asked.record:
