@@ -19,6 +19,7 @@ from prove.relay import RecordingRelay
 
 STARTED, ENDED = "2026-11-24T10:00:00Z", "2026-11-24T11:00:00Z"
 KEPT_FOR_REPEATS = 200
+AGAIN_SECONDS = 0.1  # before a door that was dead is tried again
 SECONDS_TO_ANSWER = 15.0  # a client waits so long for an answer before it takes the door for dead
 
 
@@ -118,7 +119,7 @@ class Clients:
                 if client is not None:
                     client.close()
                 client = None
-                time.sleep(0.02)
+                time.sleep(AGAIN_SECONDS)
         if client is not None:
             client.close()
 
@@ -267,4 +268,4 @@ def _alerts(body: list[tuple[str, bool]]) -> bytes:
 def _closed(connection: http.client.HTTPConnection | None) -> None:
     if connection is not None:
         connection.close()
-    time.sleep(0.02)
+    time.sleep(AGAIN_SECONDS)

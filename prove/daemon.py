@@ -97,7 +97,7 @@ class Daemon:
                 with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}/readyz", timeout=5):
                     return True
             except (urllib.error.URLError, OSError):
-                time.sleep(0.02)
+                time.sleep(0.04)
         raise TimeoutError(f"the daemon did not get ready; see {self.folder / 'log'}")
 
     def kill(self) -> None:

@@ -160,7 +160,7 @@ class FaultFileSystem:
         while not reached(self.look()):
             if time.monotonic() > deadline:
                 return False
-            time.sleep(0.01)
+            time.sleep(0.03)
         return True
 
 
