@@ -1,6 +1,7 @@
 """The triage worker: claim, parse in a child, handle; a whole life on one page (design 4)."""
 
 import asyncio
+from collections import Counter as Counts
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
@@ -11,11 +12,11 @@ from prometheus_client import Counter, Histogram
 from casework.context import Casework
 from casework.handle import handle
 from casework.part import Handled, Part
+from intake.batch import Batch, Slice, parts_of, slices, why_nothing
 from intake.child import ParseRequest, ParseResult
 from intake.context import GenericMapping
-from itsm.envelope import PENDING_CODE, Outcome
+from itsm.envelope import Outcome
 from itsm.errors import Conflict, Transient
-from itsm.signal import Malformed
 from store import inbox
 from store.inbox import Claimed
 from store.step import step
@@ -24,8 +25,6 @@ from store.transaction import Tx
 
 BATCH = 200  # envelopes a claim
 BATCH_BYTES = 32 * 1024 * 1024
-RUN = 2_000  # parts of one body a transaction (design 4)
-SLICE = 100  # mails a transaction, so that a door waits at most about 20 ms
 MAX_DECISIONS_AGAIN = 5
 REPLY_RETRY = timedelta(seconds=1)
 IDLE_SECONDS = 1.0
@@ -34,7 +33,7 @@ IDLE_SECONDS = 1.0
 MESSAGES = Counter("triaged_intake_messages_total", "Parts by their first outcome.", ["channel", "outcome"])
 LAG = Histogram(
     "triaged_intake_lag_seconds",
-    "Received to committed decision.",
+    "Received to committed decision, once an envelope and commit.",
     ["channel"],
     buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 600),
 )
@@ -73,32 +72,63 @@ class Triage:
         self._wake.set()
 
     async def run(self) -> None:
-        """Work until stopped; Transient errors of the store are the supervisor's to retry."""
-        while not self._stopping:
-            self._wake.clear()
-            if not await self.once():
-                try:
-                    async with asyncio.timeout(IDLE_SECONDS):
-                        await self._wake.wait()
-                except TimeoutError:
+        """Work until stopped: the next batch is claimed and parsed while one is handled. Transient errors are the supervisor's."""
+        ahead: asyncio.Task[Batch | None] | None = None
+        try:
+            while not self._stopping:
+                ahead = ahead or asyncio.create_task(self._take())
+                batch = await ahead
+                ahead = None
+                if batch is None:
+                    await self._rest()
                     continue
+                ahead = asyncio.create_task(self._take())
+                await self._finish(batch)
+        finally:
+            if ahead is not None:
+                left = await ahead
+                if left is not None:
+                    await self._give_back(left.claimed)
+
+    async def _rest(self) -> None:
+        try:
+            async with asyncio.timeout(IDLE_SECONDS):
+                await self._wake.wait()
+        except TimeoutError:
+            return
 
     async def once(self) -> bool:
         """Triage one batch; False when there was nothing to take."""
+        batch = await self._take()
+        if batch is None:
+            return False
+        await self._finish(batch)
+        return True
+
+    async def _take(self) -> Batch | None:
+        """Claim and parse; None when there is nothing."""
+        self._wake.clear()  # before the claim: what is accepted after it wakes us again
         process = self._store.process_id
         claimed = await self._store.awrite(lambda tx: inbox.claim(tx, process_id=process, limit=BATCH, max_bytes=BATCH_BYTES))
         if not claimed:
-            return False
+            return None
         step("triage.claimed")
         try:
             parsed = await self._parse(claimed)
-            step("triage.parsed")
-            await self._handle_all(claimed, parsed)
         except (Transient, asyncio.CancelledError):
             await self._give_back(claimed)
             raise
+        step("triage.parsed")
+        return Batch(claimed=tuple(claimed), parsed=parsed)
+
+    async def _finish(self, batch: Batch) -> None:
+        """Handle what was parsed; what cannot be done now is given back."""
+        try:
+            await self._handle_all(batch)
+        except (Transient, asyncio.CancelledError):
+            await self._give_back(batch.claimed)
+            raise
         self._on_outgoing()
-        return True
 
     async def _give_back(self, claimed: Sequence[Claimed]) -> None:
         """Nothing was wrong with them: release what is still claimed, count nothing."""
@@ -130,24 +160,24 @@ class Triage:
             if answer is not None
         }
 
-    async def _handle_all(self, claimed: Sequence[Claimed], parsed: dict[int, ParseResult]) -> None:
-        failed = [each for each in claimed if each.envelope.id not in parsed]
+    async def _handle_all(self, batch: Batch) -> None:
+        failed = [each for each in batch.claimed if each.envelope.id not in batch.parsed]
         if failed:
             await self._fail(failed, "the parser crashed or took too long")
-        small: list[Part] = []
-        for each in claimed:
-            result = parsed.get(each.envelope.id)
+        every: list[Part] = []
+        totals: dict[int, int] = {}
+        for each in batch.claimed:
+            result = batch.parsed.get(each.envelope.id)
             if result is None:
                 continue
             parts = parts_of(each, result)
             if not parts:
                 await self._quarantine(each, why_nothing(result))
-            elif len(result.parts) == 1:
-                small += parts
-            else:
-                await self._handle_runs(each, parts, len(result.parts))
-        for at in range(0, len(small), SLICE):
-            await self._handle(small[at : at + SLICE], claimed)
+            every += parts
+            totals[each.envelope.id] = len(result.parts)
+        given_up: set[int] = set()
+        for some in slices(every, totals):
+            await self._handle(some, batch.claimed, given_up)
 
     async def _quarantine(self, each: Claimed, reason: str) -> None:
         """A whole envelope nothing could be read of; its mail is counted like a part."""
@@ -155,30 +185,31 @@ class Triage:
         MESSAGES.labels(each.envelope.channel.value, Outcome.QUARANTINED.value).inc()
         log.warning("quarantined", inbox_id=each.envelope.id, reason=reason)
 
-    async def _handle_runs(self, each: Claimed, parts: list[Part], count: int) -> None:
-        """A body of many parts, in runs of one commit each; after a crash it goes on at the first part without outcome."""
-        inbox_id = each.envelope.id
-        await self._store.awrite(lambda tx: inbox.begin_parts(tx, [(inbox_id, count)]))
-        for at in range(0, len(parts), RUN):
-            await self._handle(parts[at : at + RUN], [each])
+    async def _handle(self, some: Slice, claimed: Sequence[Claimed], given_up: set[int]) -> None:
+        """One transaction; decided again when somebody was faster, then one part at a time; what still fails is set aside.
 
-    async def _handle(self, parts: list[Part], claimed: Sequence[Claimed]) -> None:
-        """One transaction; decided again when somebody was faster, then one part at a time; what still fails is set aside."""
+        `given_up` are the envelopes of this batch that failed: their later parts wait for the next attempt.
+        """
+        parts = [part for part in some.parts if part.envelope.id not in given_up]
+        if not parts:
+            return
         try:
-            handled = await self._decide(parts)
+            handled = await self._decide(parts, some.counts)
         except (Transient, asyncio.CancelledError):
             raise
         except Exception as error:  # the per-item boundary: a bug must not stop the queue (P4)
             log.error("triage failed", parts=len(parts), error=repr(error), exc_info=True)
             ids = {part.envelope.id for part in parts}
+            given_up |= ids
             await self._fail([each for each in claimed if each.envelope.id in ids], f"triage failed: {error!r}")
             return
         await self._tell(handled)
 
-    async def _decide(self, parts: list[Part]) -> list[Handled]:
+    async def _decide(self, parts: Sequence[Part], counts: Sequence[tuple[int, int]]) -> list[Handled]:
         casework = self._casework()
 
         def work(tx: Tx) -> list[Handled]:
+            inbox.begin_parts(tx, counts)
             return handle(tx, parts, casework)
 
         for _ in range(MAX_DECISIONS_AGAIN):
@@ -188,7 +219,7 @@ class Triage:
                 continue
         if len(parts) == 1:
             raise Transient("one part kept losing against others")
-        return [each for part in parts for each in await self._decide([part])]
+        return [each for part in parts for each in await self._decide([part], counts)]
 
     async def _fail(self, claimed: list[Claimed], reason: str) -> None:
         FAILED.inc(len(claimed))
@@ -200,33 +231,18 @@ class Triage:
         waiting = sorted({each.part.envelope.id for each in handled if each.outcome is None})
         if waiting:
             await self._store.awrite(lambda tx: inbox.release(tx, waiting, not_before=tx.now + REPLY_RETRY))
-        for each in handled:
-            if each.outcome is not None:
-                _count(each, now)
+        done = [each for each in handled if each.outcome is not None]
+        _count(done, now)
+        for each in done:
+            if each.outcome is not None and each.outcome is not Outcome.DUPLICATE:
+                told = each.part
+                log.info("triaged", inbox_id=told.envelope.id, part=told.seq, outcome=each.outcome.value, ticket_id=each.ticket_id)
 
 
-def _count(handled: Handled, now: datetime) -> None:
-    envelope, outcome = handled.part.envelope, handled.outcome
-    assert outcome is not None
-    MESSAGES.labels(envelope.channel.value, outcome.value).inc()
-    LAG.labels(envelope.channel.value).observe(max(0.0, (now - envelope.received_at).total_seconds()))
-    if outcome is not Outcome.DUPLICATE:
-        log.info("triaged", inbox_id=envelope.id, part=handled.part.seq, outcome=outcome.value, ticket_id=handled.ticket_id)
-
-
-def parts_of(claimed: Claimed, result: ParseResult) -> list[Part]:
-    """The parts that have no outcome yet; none when nothing of the body could be read."""
-    if all(isinstance(each, Malformed) for each in result.parts):
-        return []
-    done = claimed.outcomes
-    return [
-        Part(envelope=claimed.envelope, seq=seq, signal=signal)
-        for seq, signal in enumerate(result.parts)
-        if seq >= len(done) or done[seq] == PENDING_CODE
-    ]
-
-
-def why_nothing(result: ParseResult) -> str:
-    """What to tell the person who looks at the quarantine."""
-    reasons = [f"{each.reason} {each.detail}".strip() for each in result.parts if isinstance(each, Malformed)]
-    return "; ".join(reasons[:3]) or "the parse gave no parts"
+def _count(done: Sequence[Handled], now: datetime) -> None:
+    """Move the metrics of one commit: the outcome of each part, the lag of each envelope."""
+    outcomes = Counts((each.part.envelope.channel.value, each.outcome.value) for each in done if each.outcome is not None)
+    for (channel, outcome), count in outcomes.items():
+        MESSAGES.labels(channel, outcome).inc(count)
+    for envelope in {each.part.envelope.id: each.part.envelope for each in done}.values():
+        LAG.labels(envelope.channel.value).observe(max(0.0, (now - envelope.received_at).total_seconds()))

@@ -168,28 +168,17 @@ _record = Bulk(
 )
 
 
+_begin = Bulk(
+    update(inbox)
+    .where(inbox.c.desk_id == bindparam("b_desk"), inbox.c.id == bindparam("b_id"), inbox.c.part_count == bindparam("b_before"))
+    .values(part_count=bindparam("b_count"), outcomes=bindparam("b_outcomes")),
+    *("b_desk", "b_id", "b_before", "b_count", "b_outcomes"),
+)
+
+
 def begin_parts(tx: Tx, counts: Sequence[tuple[int, int]]) -> None:
-    """Say how many parts envelopes have, before the first outcome."""
-    statement = (
-        update(inbox)
-        .where(
-            inbox.c.desk_id == bindparam("b_desk"),
-            inbox.c.id == bindparam("b_id"),
-            inbox.c.part_count == 0,
-        )
-        .values(part_count=bindparam("b_count"), outcomes=bindparam("b_outcomes"))
-    )
-    rows = [
-        {
-            "b_desk": tx.desk_id,
-            "b_id": inbox_id,
-            "b_count": count,
-            "b_outcomes": PENDING_CODE * count,
-        }
-        for inbox_id, count in counts
-    ]
-    if rows:
-        tx.connection.execute(statement, rows)
+    """Say how many parts envelopes have, before the first outcome; those that have begun are left alone."""
+    _begin(tx, [(tx.desk_id, inbox_id, 0, count, PENDING_CODE * count) for inbox_id, count in counts])
 
 
 def record_outcomes(tx: Tx, outcomes: Iterable[tuple[int, int, Outcome]]) -> None:

@@ -6,7 +6,6 @@ never holds up the loop. What does not fit is dropped and counted.
 
 import contextlib
 import io
-import json
 import logging
 import logging.handlers
 import os
@@ -16,8 +15,10 @@ import select
 import sys
 import threading
 from collections.abc import MutableMapping
+from functools import lru_cache
 from typing import Any, TextIO
 
+import msgspec
 import structlog
 from prometheus_client import Counter
 
@@ -154,7 +155,14 @@ def _exception(logger: Any, method: str, event: Event) -> Event:
 
 def _redact(logger: Any, method: str, event: Event) -> Event:
     """Hide what a secret's name stands for, escape control characters, cut what is too long."""
-    return {escape(name): "[redacted]" if SECRET_NAMES.search(name) else clean(value) for name, value in event.items()}
+    named = ((_name(name), value) for name, value in event.items())
+    return {shown: "[redacted]" if secret else clean(value) for (shown, secret), value in named}
+
+
+@lru_cache(maxsize=1_000)
+def _name(name: str) -> tuple[str, bool]:
+    """The name as it is shown, and whether it is that of a secret; there are few names and many lines."""
+    return escape(name), SECRET_NAMES.search(name) is not None
 
 
 def clean(value: Any) -> Any:
@@ -164,6 +172,8 @@ def clean(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [clean(each) for each in value[:50]]
     text = str(value)
+    if len(text) <= MAX_VALUE_CHARACTERS and text.isascii() and text.isprintable():
+        return text
     if len(text) > MAX_VALUE_CHARACTERS:
         text = text[:MAX_VALUE_CHARACTERS] + f"… ({len(text)} characters)"
     return escape(text)
@@ -185,7 +195,7 @@ def _ordered(event: Event) -> list[tuple[str, Any]]:
 
 
 def _json(logger: Any, method: str, event: Event) -> str:
-    return json.dumps(dict(_ordered(event)), ensure_ascii=False, default=str)
+    return msgspec.json.encode(dict(_ordered(event)), enc_hook=str).decode()
 
 
 def _logfmt(logger: Any, method: str, event: Event) -> str:

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from casework.handle import handle
+from intake.batch import parts_of
 from intake.child import ParseRequest, ParseResult, parse_one
-from intake.worker import parts_of
 from itsm.errors import Transient
 from store import inbox, outbox, verify
 from store.settings import StoreSettings
