@@ -8,7 +8,6 @@ from typing import Any
 import uvicorn
 import uvloop
 from aiosmtpd.smtp import SMTP
-from starlette.applications import Starlette
 
 from intake.accept import Acceptor
 from intake.http import HttpDoor
@@ -19,6 +18,7 @@ from itsm.service import Desk
 from store.settings import StoreSettings
 from store.store import Store
 from triaged import clock
+from triaged.web import application
 
 
 class Discard:
@@ -59,7 +59,8 @@ async def http(folder: Path) -> None:
     store, accept = acceptor(folder)
     sources = {source.name: source for source in DEFAULT_SOURCES}
     door = HttpDoor(HttpSettings(), store, accept, sources=lambda: sources, secrets=dict)
-    config = uvicorn.Config(Starlette(routes=door.routes()), host="127.0.0.1", port=0, log_level="error", access_log=False, lifespan="off")
+    app = application(door.routes(), listen="127.0.0.1:0", hook=door.hook)
+    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", access_log=False, lifespan="off")
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve())
     while not server.started:  # noqa: ASYNC110 -- uvicorn tells it by an attribute only

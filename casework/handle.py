@@ -2,10 +2,13 @@
 
 from collections.abc import Sequence
 
+import msgspec
+
 from casework.apply import Applier, participants_hash
 from casework.context import Casework
 from casework.load import event_snapshot, incidents_of, load, load_tickets, mail_of, mail_snapshot, waits
 from casework.part import Handled, Part
+from casework.resends import Known, Resends
 from casework.workspace import Workspace
 from itsm.act import Act
 from itsm.decision import Decision, Reasons
@@ -17,24 +20,46 @@ from itsm.ticket import Ticket
 from rules.acts import decide_act, decide_auto_close
 from rules.authentication import trust_of
 from rules.mail import decide_mail
-from rules.monitoring import EXPIRY, decide_event, decide_expiry
+from rules.monitoring import EXPIRY, decide_event, decide_expiry, incident_of
+from rules.resend import only_counts, touch
 from rules.snapshot import EventSnapshot
 from store import inbox, series_rows, tickets, timers
 from store.transaction import Tx
 
 
-def handle(tx: Tx, parts: Sequence[Part], casework: Casework) -> list[Handled]:
+def handle(tx: Tx, parts: Sequence[Part], casework: Casework, resends: Resends | None = None) -> list[Handled]:
     """Judge and apply the parts, in the order given, and record their outcomes; raises Conflict to be tried again.
 
-    Runs inside the caller's transaction. A part that waits for the mail it answers has no outcome yet.
+    Runs inside the caller's transaction. A part that waits for the mail it answers has no outcome yet. `resends` has counts
+    that are not written yet: those of the series at hand are written with them.
     """
     workspace = load(tx, parts, casework)
+    if resends is not None:
+        resends.overlay(tx, workspace)
     applier = Applier(tx, workspace, casework, expected=len(parts))
     handled = [_handle_one(tx, part, workspace, applier, casework) for part in parts]
     applier.flush()
     outcomes = [(each.part.envelope.id, each.part.seq, each.outcome) for each in handled if each.outcome is not None]
     inbox.record_outcomes(tx, outcomes)
-    return handled
+    return handled if resends is None else [_with_known(each, workspace, casework) for each in handled]
+
+
+def _with_known(handled: Handled, workspace: Workspace, casework: Casework) -> Handled:
+    """What the state cache may keep of an event: only when its delivery is the one the stored state speaks of."""
+    event = handled.part.signal
+    if not isinstance(event, MonitoringEvent):
+        return handled
+    row = workspace.series[event.source, event.series_key]
+    if not only_counts(row.state, event, casework.policy(event.source)):
+        return handled
+    known = Known(
+        series=(event.source, event.series_key),
+        series_id=row.state.id,
+        version=row.version + 1,
+        ticket_id=incident_of(row.state),
+        touch=touch(event, handled.part.envelope.received_at),
+    )
+    return msgspec.structs.replace(handled, known=known)
 
 
 def _handle_one(tx: Tx, part: Part, workspace: Workspace, applier: Applier, casework: Casework) -> Handled:

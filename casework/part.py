@@ -2,6 +2,7 @@
 
 import msgspec
 
+from casework.resends import Known
 from itsm.decision import Decision
 from itsm.envelope import Envelope, Outcome
 from itsm.signal import DeliveryReport, Malformed, MonitoringEvent, UserMessage
@@ -16,9 +17,13 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Handled(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of a part; `decision` is None when it waits (then `outcome` is None too) or was malformed."""
+    """What became of a part; `decision` is None when it waits (then `outcome` is None too).
+
+    `known` is what the state cache may keep of an alert once this is committed.
+    """
 
     part: Part
     outcome: Outcome | None
     decision: Decision | None = None
     ticket_id: int | None = None
+    known: Known | None = None

@@ -5,19 +5,45 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from casework.part import Part
+from casework.resends import Repeat
 from intake.child import ParseResult
 from itsm.envelope import PENDING_CODE
-from itsm.signal import Malformed
+from itsm.signal import Malformed, MonitoringEvent
 from store.inbox import Claimed
 
 SLICE = 100  # parts a transaction: at most about 20 ms of them
+REPEATED = 5_000  # parts a transaction that the state cache knows
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
-    """Envelopes that were claimed together, and what the child made of each; one whose child failed is missing there."""
+    """Envelopes that were claimed together, and what the child made of each; one whose child failed is missing there.
+
+    `repeats` were not parsed: the state cache knows all their parts. `deliveries` names the parts of the others for it.
+    """
 
     claimed: tuple[Claimed, ...]
     parsed: dict[int, ParseResult]
+    repeats: dict[int, Repeat] = {}
+    deliveries: dict[int, tuple[bytes, ...]] = {}
+
+    def series(self) -> set[tuple[str, str]]:
+        """The series that parsed parts speak of."""
+        parts = (part for result in self.parsed.values() for part in result.parts)
+        return {(part.source, part.series_key) for part in parts if isinstance(part, MonitoringEvent)}
+
+
+def runs(repeats: Sequence[Repeat], size: int = REPEATED) -> Iterator[list[Repeat]]:
+    """The repeats in order, in transactions of about `size` parts."""
+    run: list[Repeat] = []
+    parts = 0
+    for each in repeats:
+        run.append(each)
+        parts += len(each.known)
+        if parts >= size:
+            yield run
+            run, parts = [], 0
+    if run:
+        yield run
 
 
 class Slice(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,13 +8,14 @@ from http import HTTPStatus
 
 import msgspec
 from prometheus_client import Counter
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from intake.accept import LAST_SEEN, Acceptor, Arrival
 from intake.context import ParseContext
-from intake.parse import RETRY_STATUS, parse
+from intake.parse import RETRY_STATUS, parse, plain
 from intake.settings import HttpSettings, Source
 from itsm.envelope import MAIL_FORMAT, Channel
 from itsm.errors import MalformedInput, Transient, TriagedError
@@ -25,6 +26,7 @@ from store.store import Store
 
 MAX_KEY_CHARACTERS = 255
 JSON = "application/json"
+HOOKS = "/hooks/"
 
 # route: hooks, messages; code: the HTTP status
 REQUESTS = Counter("triaged_http_requests_total", "Requests that brought something.", ["route", "code"])
@@ -35,6 +37,56 @@ class Secret(msgspec.Struct, frozen=True, kw_only=True):
 
     token: str = ""
     hmac_key: str = ""
+
+
+NO_SECRET = Secret()
+
+
+class Call:
+    """One request as ASGI hands it over; nothing of it is parsed before somebody asks."""
+
+    __slots__ = ("_headers", "_receive", "path", "peer")
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        """Bind the request; `peer` is its client's address, "" where the server does not know it."""
+        self._headers: list[tuple[bytes, bytes]] = scope["headers"]
+        self._receive = receive
+        self.path: str = scope["path"]
+        self.peer: str = scope["client"][0] if scope.get("client") else ""
+
+    def header(self, name: str) -> str:
+        """The first header of that name in any case, "" when there is none."""
+        wanted = name.lower().encode("latin-1", "replace")
+        return next((value.decode("latin-1") for given, value in self._headers if given == wanted), "")
+
+    async def read(self, limit: int) -> bytes:
+        """The whole body; raises MalformedInput when it is larger or the client goes away."""
+        chunks: list[bytes] = []
+        size_bytes, more = 0, True
+        while more:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise MalformedInput("the client went away in the middle of the body", status=400)
+            chunk = message.get("body", b"")
+            size_bytes += len(chunk)
+            if size_bytes > limit:
+                raise MalformedInput(f"the body is larger than {limit} bytes", status=413)
+            chunks.append(chunk)
+            more = message.get("more_body", False)
+        return b"".join(chunks)
+
+
+class Hook:
+    """`POST /hooks/{source}` as a plain ASGI application, so that the commonest request need not pass through a router."""
+
+    def __init__(self, door: "HttpDoor") -> None:
+        """Bind the door."""
+        self._door = door
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one delivery."""
+        response = _counted("hooks", await self._door.delivered(Call(scope, receive)))
+        await response(scope, receive, send)
 
 
 class HttpDoor:
@@ -53,36 +105,35 @@ class HttpDoor:
         self._settings, self._store, self._acceptor = settings, store, acceptor
         self._sources, self._secrets = sources, secrets
         self._places = settings.requests_at_once
+        self.hook = Hook(self)
 
     def routes(self) -> list[Route]:
         """The routes of this door; `POST /api/v1/messages` is mounted by the composition root behind its token."""
-        return [Route("/hooks/{source}", self.hook, methods=["POST"])]
+        return [Route(f"{HOOKS}{{source}}", self.hook, methods=["POST"])]
 
-    async def hook(self, request: Request) -> Response:
-        """One webhook delivery."""
-        name = request.path_params["source"]
+    async def delivered(self, call: Call) -> Response:
+        """The answer to one webhook delivery."""
+        name = call.path.removeprefix(HOOKS)
         source = self._sources().get(name)
         if source is None:
             near = difflib.get_close_matches(name, self._sources(), n=1)
             hint = f"; did you mean {near[0]!r}?" if near else "; configure it as [[intake.source]]"
-            return _counted("hooks", _problem(404, f"there is no source {name!r}{hint}"))
+            return _problem(404, f"there is no source {name!r}{hint}")
         try:
-            return _counted("hooks", await self._hook(request, source))
+            return await self._delivered(call, source)
         except TriagedError as error:
             status = RETRY_STATUS[source.format] if isinstance(error, Transient) else error.status
-            return _counted("hooks", _problem(status, str(error), error))
+            return _problem(status, str(error), error)
 
-    async def _hook(self, request: Request, source: Source) -> Response:
-        secret = self._secrets().get(source.name, Secret())
-        if secret.token and not _bears(request, secret.token):
+    async def _delivered(self, call: Call, source: Source) -> Response:
+        secret = self._secrets().get(source.name, NO_SECRET)
+        if secret.token and not _bears(call, secret.token):
             return _problem(401, "send the source's token: `Authorization: Bearer ...`", headers={"WWW-Authenticate": "Bearer"})
-        body = await self._body(request, self._settings.body_limit_bytes)
-        if secret.hmac_key and not _signed(request, source.hmac_header, secret.hmac_key, body):
+        body = await self._body(call, self._settings.body_limit_bytes)
+        if secret.hmac_key and not _signed(call, source.hmac_header, secret.hmac_key, body):
             return _problem(401, f"the HMAC in {source.hmac_header} does not match the body")
-        context = ParseContext(source=source.name, received_at=self._store.clock(), mapping=source.mapping)
-        parts = parse(source.format, body, context)
-        broken = [each for each in parts if isinstance(each, Malformed)]
-        if len(broken) == len(parts):
+        count, broken = self._look(source, body)
+        if len(broken) == count:
             reason = f"{broken[0].reason}: {broken[0].detail}" if broken[0].detail else broken[0].reason
             await self._store.awrite(lambda tx: refused.keep(tx, source=source.name, reason=reason, body=body))
             return _problem(400, f"{reason}; the body was kept for a week: `triaged queue list --of refused`")
@@ -92,26 +143,35 @@ class HttpDoor:
                 source=source.name,
                 body=body,
                 format=source.format,
-                peer=request.client.host if request.client else "",
-                idempotency_key=_key(request, source),
+                peer=call.peer,
+                idempotency_key=_key(call, source),
             )
         )
         LAST_SEEN.labels(source.name).set(self._store.clock().timestamp())
         if broken and source.format == "alertmanager_v2":  # what Alertmanager itself does: keep the valid, answer 400
-            return _problem(400, f"{len(broken)} of {len(parts)} alerts are broken: {broken[0].reason}; the others were taken")
-        answer = {"inbox_id": inbox_text(accepted.inbox_id), "parts": len(parts), "broken": len(broken), "repeated": accepted.repeated}
+            return _problem(400, f"{len(broken)} of {count} alerts are broken: {broken[0].reason}; the others were taken")
+        answer = {"inbox_id": inbox_text(accepted.inbox_id), "parts": count, "broken": len(broken), "repeated": accepted.repeated}
         return Response(msgspec.json.encode(answer), status_code=200 if source.format == "alertmanager_v2" else 202, media_type=JSON)
+
+    def _look(self, source: Source, body: bytes) -> tuple[int, list[Malformed]]:
+        """How many parts the body has, and which are broken: only to choose the answer, so a quick look is enough where it finds none."""
+        count = plain(source.format, body)
+        if count is not None:
+            return count, []
+        parts = parse(source.format, body, ParseContext(source=source.name, received_at=self._store.clock(), mapping=source.mapping))
+        return len(parts), [each for each in parts if isinstance(each, Malformed)]
 
     async def message(self, request: Request, login: str) -> Response:
         """Raw mail by the API: `message/rfc822` in, `{inbox_id}` out."""
+        call = Call(request.scope, request.receive)
         try:
-            kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+            kind = call.header("content-type").partition(";")[0].strip().lower()
             if kind != "message/rfc822":
                 raise MalformedInput("send the raw mail with Content-Type: message/rfc822", status=415)
-            body = await self._body(request, self._settings.message_limit_bytes)
+            body = await self._body(call, self._settings.message_limit_bytes)
             if not body:
                 raise MalformedInput("the body is empty; send the raw mail", status=400)
-            key = request.headers.get("idempotency-key", "")[:MAX_KEY_CHARACTERS]
+            key = call.header("idempotency-key")[:MAX_KEY_CHARACTERS]
             accepted = await self._acceptor.accept(
                 Arrival(
                     channel=Channel.HTTP,
@@ -119,7 +179,7 @@ class HttpDoor:
                     body=body,
                     format=MAIL_FORMAT,
                     reverse_path=request.query_params.get("reverse_path"),
-                    peer=request.client.host if request.client else "",
+                    peer=call.peer,
                     login=None,
                     idempotency_key=(f"api/{login}", key) if key else None,
                 )
@@ -129,11 +189,11 @@ class HttpDoor:
         answer = {"inbox_id": inbox_text(accepted.inbox_id), "repeated": accepted.repeated}
         return _counted("messages", Response(msgspec.json.encode(answer), status_code=202, media_type=JSON))
 
-    async def _body(self, request: Request, limit: int) -> bytes:
+    async def _body(self, call: Call, limit: int) -> bytes:
         """The whole body, under its limits of size, time and place."""
-        if request.headers.get("content-encoding", "identity").lower() not in ("", "identity"):
+        if call.header("content-encoding").lower() not in ("", "identity"):
             raise MalformedInput("send the body without Content-Encoding", status=415)
-        length = request.headers.get("content-length", "")
+        length = call.header("content-length")
         if length.isdecimal() and int(length) > limit:
             raise MalformedInput(f"the body has {length} bytes, at most {limit} are taken", status=413)
         if self._places <= 0:
@@ -141,40 +201,27 @@ class HttpDoor:
         self._places -= 1
         try:
             async with asyncio.timeout(self._settings.body_timeout_seconds):
-                return await _read(request, limit)
+                return await call.read(limit)
         except TimeoutError:
             raise MalformedInput(f"the body did not come within {self._settings.body_timeout_seconds:g} s", status=408) from None
-        except ClientDisconnect:
-            raise MalformedInput("the client went away in the middle of the body", status=400) from None
         finally:
             self._places += 1
 
 
-async def _read(request: Request, limit: int) -> bytes:
-    chunks: list[bytes] = []
-    size_bytes = 0
-    async for chunk in request.stream():
-        size_bytes += len(chunk)
-        if size_bytes > limit:
-            raise MalformedInput(f"the body is larger than {limit} bytes", status=413)
-        chunks.append(chunk)
-    return b"".join(chunks)
-
-
-def _bears(request: Request, token: str) -> bool:
-    kind, _, given = request.headers.get("authorization", "").partition(" ")
+def _bears(call: Call, token: str) -> bool:
+    kind, _, given = call.header("authorization").partition(" ")
     return kind.lower() == "bearer" and hmac.compare_digest(given.strip().encode("utf-8", "replace"), token.encode())
 
 
-def _signed(request: Request, header: str, key: str, body: bytes) -> bool:
-    given = request.headers.get(header, "").strip().lower().removeprefix("sha256=")
+def _signed(call: Call, header: str, key: str, body: bytes) -> bool:
+    given = call.header(header).strip().lower().removeprefix("sha256=")
     return hmac.compare_digest(given.encode("utf-8", "replace"), hmac.digest(key.encode(), body, "sha256").hex().encode())
 
 
-def _key(request: Request, source: Source) -> tuple[str, str] | None:
+def _key(call: Call, source: Source) -> tuple[str, str] | None:
     """The id the transport gives: Idempotency-Key, or the vendor's delivery id."""
     for name in ("idempotency-key", source.delivery_header):
-        key = request.headers.get(name, "").strip()[:MAX_KEY_CHARACTERS] if name else ""
+        key = call.header(name).strip()[:MAX_KEY_CHARACTERS] if name else ""
         if key:
             return f"hooks/{source.name}", key
     return None

@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter as Counts
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 
 import msgspec
@@ -12,10 +13,12 @@ from prometheus_client import Counter, Histogram
 from casework.context import Casework
 from casework.handle import handle
 from casework.part import Handled, Part
-from intake.batch import Batch, Slice, parts_of, slices, why_nothing
+from casework.resends import MAX_FLUSHED, Repeat, Resends
+from intake.batch import Batch, Slice, parts_of, runs, slices, why_nothing
 from intake.child import ParseRequest, ParseResult
 from intake.context import GenericMapping
-from itsm.envelope import Outcome
+from intake.parse import DELIVERIES, deliveries
+from itsm.envelope import Envelope, Outcome
 from itsm.errors import Conflict, Transient
 from store import inbox
 from store.inbox import Claimed
@@ -28,6 +31,7 @@ BATCH_BYTES = 32 * 1024 * 1024
 MAX_DECISIONS_AGAIN = 5
 REPLY_RETRY = timedelta(seconds=1)
 IDLE_SECONDS = 1.0
+FLUSH_SECONDS = 5.0  # between writes of the counts of re-sends while there is always more to do
 
 # outcome: created, appended, linked, duplicate, suppressed, recorded, refused, quarantined, dropped
 MESSAGES = Counter("triaged_intake_messages_total", "Parts by their first outcome.", ["channel", "outcome"])
@@ -55,10 +59,16 @@ class Triage:
         casework: Callable[[], Casework],
         mappings: Callable[[], Mapping[str, GenericMapping]],
         on_outgoing: Callable[[], None],
+        resends: Resends | None = None,
     ) -> None:
-        """`mappings` gives those of the generic sources; `on_outgoing` is called after commits that may have queued notices."""
+        """`mappings` gives those of the generic sources; `on_outgoing` is called after commits that may have queued notices.
+
+        `resends` is the state cache, one of its own unless given.
+        """
         self._store, self._run_batch, self._casework, self._mappings = store, run_batch, casework, mappings
         self._on_outgoing = on_outgoing
+        self._resends = Resends() if resends is None else resends
+        self._flushed_at = 0.0  # by the loop's clock
         self._wake = asyncio.Event()
         self._stopping = False
 
@@ -84,11 +94,14 @@ class Triage:
                     continue
                 ahead = asyncio.create_task(self._take())
                 await self._finish(batch)
+                if asyncio.get_running_loop().time() - self._flushed_at >= FLUSH_SECONDS:
+                    await self._flush()
         finally:
             if ahead is not None:
                 left = await ahead
                 if left is not None:
                     await self._give_back(left.claimed)
+        await self._flush()
 
     async def _rest(self) -> None:
         try:
@@ -111,24 +124,74 @@ class Triage:
         process = self._store.process_id
         claimed = await self._store.awrite(lambda tx: inbox.claim(tx, process_id=process, limit=BATCH, max_bytes=BATCH_BYTES))
         if not claimed:
+            await self._flush()
             return None
         step("triage.claimed")
         try:
-            parsed = await self._parse(claimed)
+            self._resends.use(self._casework())
+            repeats, named = await self._store.aread(lambda tx: self._look(tx, claimed))
+            parsed = await self._parse([each for each in claimed if each.envelope.id not in repeats])
         except (Transient, asyncio.CancelledError):
             await self._give_back(claimed)
             raise
         step("triage.parsed")
-        return Batch(claimed=tuple(claimed), parsed=parsed)
+        return Batch(claimed=tuple(claimed), parsed=parsed, repeats=repeats, deliveries=named)
+
+    def _look(self, tx: Tx, claimed: Sequence[Claimed]) -> tuple[dict[int, Repeat], dict[int, tuple[bytes, ...]]]:
+        """Envelopes of which the state cache knows every part, and what names the parts of the others."""
+        alerts = [each.envelope for each in claimed if each.envelope.format in DELIVERIES and not each.outcomes]
+        bodies = inbox.raw_bytes(tx, [each.id for each in alerts])
+        repeats: dict[int, Repeat] = {}
+        named: dict[int, tuple[bytes, ...]] = {}
+        for each in alerts:
+            names = deliveries(each.format, each.source, bodies.get(each.id, b""))
+            known = self._resends.find(names) if names else None
+            if known:
+                repeats[each.id] = Repeat(inbox_id=each.id, received_at=each.received_at, known=known)
+            else:
+                named[each.id] = names
+        return repeats, named
 
     async def _finish(self, batch: Batch) -> None:
         """Handle what was parsed; what cannot be done now is given back."""
         try:
-            await self._handle_all(batch)
+            left = await self._settle(batch)
+            if left:
+                batch = msgspec.structs.replace(batch, parsed=batch.parsed | await self._parse(left))
+            await self._handle_all(batch, settled=batch.repeats.keys() - {each.envelope.id for each in left})
         except (Transient, asyncio.CancelledError):
             await self._give_back(batch.claimed)
             raise
         self._on_outgoing()
+
+    async def _settle(self, batch: Batch) -> list[Claimed]:
+        """Record the repeats; returns those that must be parsed after all, because something is new about one of their series."""
+        if not batch.repeats:
+            return []
+        changing, stale = batch.series(), set[int]()
+        settled: set[int] = set()
+        in_order = (batch.repeats[each.envelope.id] for each in batch.claimed if each.envelope.id in batch.repeats)
+        for run in runs([each for each in in_order if not each.speaks_of(changing)]):
+            settled |= await self._settle_run(run, stale)
+        done = [each.envelope for each in batch.claimed if each.envelope.id in settled]
+        _count_repeats(done, batch.repeats, self._store.clock())
+        return [each for each in batch.claimed if each.envelope.id in batch.repeats and each.envelope.id not in settled]
+
+    async def _settle_run(self, run: list[Repeat], stale: set[int]) -> set[int]:
+        try:
+            held = await self._store.awrite(lambda tx: self._resends.settle(tx, run, stale), step="triage")
+        except Conflict:  # somebody else decided one of them: each is looked at by itself
+            return set()
+        return {each.inbox_id for each in held}
+
+    async def _flush(self) -> None:
+        """Write the counts of re-sends; those somebody was faster with are tried again the next time."""
+        self._flushed_at = asyncio.get_running_loop().time()
+        for _ in range(0, self._resends.touched, MAX_FLUSHED):
+            try:
+                await self._store.awrite(self._resends.flush)
+            except Conflict:
+                return
 
     async def _give_back(self, claimed: Sequence[Claimed]) -> None:
         """Nothing was wrong with them: release what is still claimed, count nothing."""
@@ -137,6 +200,8 @@ class Triage:
 
     async def _parse(self, claimed: Sequence[Claimed]) -> dict[int, ParseResult]:
         """The parts of each envelope, by a child process; those whose child failed are missing."""
+        if not claimed:
+            return {}
         ids = [each.envelope.id for each in claimed]
         mappings = self._mappings()
         bodies = await self._store.aread(lambda tx: inbox.raw_bytes(tx, ids))
@@ -160,8 +225,8 @@ class Triage:
             if answer is not None
         }
 
-    async def _handle_all(self, batch: Batch) -> None:
-        failed = [each for each in batch.claimed if each.envelope.id not in batch.parsed]
+    async def _handle_all(self, batch: Batch, *, settled: AbstractSet[int]) -> None:
+        failed = [each for each in batch.claimed if each.envelope.id not in batch.parsed and each.envelope.id not in settled]
         if failed:
             await self._fail(failed, "the parser crashed or took too long")
         every: list[Part] = []
@@ -177,7 +242,7 @@ class Triage:
             totals[each.envelope.id] = len(result.parts)
         given_up: set[int] = set()
         for some in slices(every, totals):
-            await self._handle(some, batch.claimed, given_up)
+            await self._handle(some, batch, given_up)
 
     async def _quarantine(self, each: Claimed, reason: str) -> None:
         """A whole envelope nothing could be read of; its mail is counted like a part."""
@@ -185,7 +250,7 @@ class Triage:
         MESSAGES.labels(each.envelope.channel.value, Outcome.QUARANTINED.value).inc()
         log.warning("quarantined", inbox_id=each.envelope.id, reason=reason)
 
-    async def _handle(self, some: Slice, claimed: Sequence[Claimed], given_up: set[int]) -> None:
+    async def _handle(self, some: Slice, batch: Batch, given_up: set[int]) -> None:
         """One transaction; decided again when somebody was faster, then one part at a time; what still fails is set aside.
 
         `given_up` are the envelopes of this batch that failed: their later parts wait for the next attempt.
@@ -201,16 +266,23 @@ class Triage:
             log.error("triage failed", parts=len(parts), error=repr(error), exc_info=True)
             ids = {part.envelope.id for part in parts}
             given_up |= ids
-            await self._fail([each for each in claimed if each.envelope.id in ids], f"triage failed: {error!r}")
+            await self._fail([each for each in batch.claimed if each.envelope.id in ids], f"triage failed: {error!r}")
             return
+        self._remember(handled, batch.deliveries)
         await self._tell(handled)
+
+    def _remember(self, handled: Sequence[Handled], named: Mapping[int, tuple[bytes, ...]]) -> None:
+        for each in handled:
+            names = named.get(each.part.envelope.id, ())
+            if each.known is not None and each.part.seq < len(names):
+                self._resends.remember(names[each.part.seq], each.known)
 
     async def _decide(self, parts: Sequence[Part], counts: Sequence[tuple[int, int]]) -> list[Handled]:
         casework = self._casework()
 
         def work(tx: Tx) -> list[Handled]:
             inbox.begin_parts(tx, counts)
-            return handle(tx, parts, casework)
+            return handle(tx, parts, casework, self._resends)
 
         for _ in range(MAX_DECISIONS_AGAIN):
             try:
@@ -245,4 +317,10 @@ def _count(done: Sequence[Handled], now: datetime) -> None:
     for (channel, outcome), count in outcomes.items():
         MESSAGES.labels(channel, outcome).inc(count)
     for envelope in {each.part.envelope.id: each.part.envelope for each in done}.values():
+        LAG.labels(envelope.channel.value).observe(max(0.0, (now - envelope.received_at).total_seconds()))
+
+
+def _count_repeats(done: Sequence[Envelope], repeats: Mapping[int, Repeat], now: datetime) -> None:
+    for envelope in done:
+        MESSAGES.labels(envelope.channel.value, Outcome.DUPLICATE.value).inc(len(repeats[envelope.id].known))
         LAG.labels(envelope.channel.value).observe(max(0.0, (now - envelope.received_at).total_seconds()))

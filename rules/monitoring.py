@@ -68,7 +68,7 @@ def decide_event(
     if unchanged(before, event) and not _extends(before, event, until):
         state = merge(before, event, received_at=envelope.received_at, expire_after_seconds=policy.expire_after_seconds)
         reasons = Reasons(code="unchanged", sentence="The same as the last delivery of this series.")
-        return Decision(outcome=Outcome.DUPLICATE, ticket_id=_incident(state), effects=(KeepSeries(state=state),), reasons=reasons)
+        return Decision(outcome=Outcome.DUPLICATE, ticket_id=incident_of(state), effects=(KeepSeries(state=state),), reasons=reasons)
     verdict = judge(ruleset, facts_of_event(event, envelope))
     state = merge(before, event, received_at=envelope.received_at, expire_after_seconds=policy.expire_after_seconds)
     case = _Case(event=event, verdict=verdict, policy=policy, ruleset=ruleset, desk=desk, now=now, state=state)
@@ -109,7 +109,8 @@ def _extends(state: SeriesState, event: MonitoringEvent, until: datetime | None)
     return known is not None and known.valid_until is not None and (until is None or until > known.valid_until)
 
 
-def _incident(state: SeriesState) -> int | None:
+def incident_of(state: SeriesState) -> int | None:
+    """The incident of its newest instance that has one."""
     return next((each.ticket_id for each in reversed(state.instances) if each.ticket_id is not None), None)
 
 

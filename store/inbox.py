@@ -205,6 +205,22 @@ def record_outcomes(tx: Tx, outcomes: Iterable[tuple[int, int, Outcome]]) -> Non
     _record(tx, rows)
 
 
+_record_same = Bulk(
+    update(inbox)
+    .where(inbox.c.desk_id == bindparam("b_desk"), inbox.c.id == bindparam("b_id"), inbox.c.outcomes == bindparam("b_before"))
+    .values({name: bindparam(name) for name in _RECORDED}),
+    *(*_RECORDED, "b_desk", "b_id", "b_before"),
+)
+
+
+def record_same(tx: Tx, counts: Sequence[tuple[int, int]], outcome: Outcome) -> None:
+    """End envelopes of so many parts that no part of had an outcome, every part alike; raises Conflict when one had."""
+    now = to_column(tx.now)
+    rows = [(outcome.code * count, DONE, now, count, None, None, tx.desk_id, inbox_id, "") for inbox_id, count in counts]
+    if _record_same(tx, rows) != len(rows):
+        raise Conflict("somebody else decided an envelope at the same time")
+
+
 def quarantine(tx: Tx, inbox_id: int, reason: str) -> None:
     """Set a whole envelope aside: its parse gave no parts, or it failed too often. It stays visible and can be retried."""
     _set(tx, [inbox_id], state=QUARANTINED, reason=reason[:MAX_REASON], claimed_by=None, done_at=None)

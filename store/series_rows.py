@@ -79,6 +79,15 @@ def by_ids(tx: Tx, ids: Iterable[int]) -> dict[int, SeriesRow]:
     return found
 
 
+def versions(tx: Tx, ids: Iterable[int]) -> dict[int, int]:
+    """The version of each series; missing ones are left out."""
+    found: dict[int, int] = {}
+    for some in in_lists(sorted(ids)):
+        query = select(series.c.id, series.c.version).where(series.c.desk_id == tx.desk_id, series.c.id.in_(some))
+        found |= {row.id: row.version for row in tx.connection.execute(query)}
+    return found
+
+
 _UPDATED = ("title", "state", "content_sha256", "event_count", "last_seen_at", "open", "ticket_id")
 _insert = BulkInsert(series, *_UPDATED, "desk_id", "id", "source", "series_key", "key_sha256", "version")
 _update = Bulk(

@@ -111,15 +111,16 @@ class Daemon:
     def _web_servers(self, configuration: Configuration) -> list[WebServer]:
         """One listener for everything, or the probes apart."""
         http, apart = configuration.intake.http, configuration.process.metrics_listen
-        routes = []
+        routes, hook = [], None
         if http.enabled:
             door = HttpDoor(http, self.store, self.acceptor, sources=lambda: self.in_force.sources, secrets=lambda: self.in_force.secrets)
             api = Api(self.store, lambda: self.in_force.casework, configuration.webportal, self.notifier.wake)
+            hook = door.hook
             routes = [*door.routes(), messages(door, self.store, listen=http.listen), *api.routes()]
         servers = [WebServer(application(probes(self.readiness), listen=apart), apart)] if apart else []
         if http.enabled:
             routes += [] if apart else probes(self.readiness)
-            servers.append(WebServer(application(routes, listen=http.listen, hosts=http.hosts), http.listen))
+            servers.append(WebServer(application(routes, listen=http.listen, hosts=http.hosts, hook=hook), http.listen))
         return servers
 
     async def run(self) -> None:

@@ -35,6 +35,7 @@ class Alert(msgspec.Struct, frozen=True):
     generatorURL: str = ""
 
 
+_typed = msgspec.json.Decoder(list[Alert])
 _many = msgspec.json.Decoder(list[msgspec.Raw])
 _alert = msgspec.json.Decoder(Alert)
 
@@ -54,6 +55,28 @@ def parse(raw: bytes, context: ParseContext) -> tuple[MonitoringEvent | Malforme
     if len(alerts) > MAX_ITEMS:
         found.append(Malformed(reason=f"the body has {len(alerts)} alerts; the first {MAX_ITEMS} were read"))
     return tuple(found)
+
+
+def deliveries(raw: bytes) -> tuple[bytes, ...] | None:
+    """The octets of each alert, in the order of `parse`; None when `parse` must look."""
+    if refused(raw):
+        return None
+    try:
+        alerts = _many.decode(raw)
+    except msgspec.MsgspecError:
+        return None
+    return tuple(bytes(each) for each in alerts) if 0 < len(alerts) <= MAX_ITEMS else None
+
+
+def plain(raw: bytes) -> int | None:
+    """How many alerts `parse` finds, where a quick look tells that none is broken; None where `parse` must look."""
+    if refused(raw):
+        return None
+    try:
+        alerts = _typed.decode(raw)
+    except msgspec.MsgspecError:
+        return None
+    return len(alerts) if 0 < len(alerts) <= MAX_ITEMS and all(any(each.labels.values()) for each in alerts) else None
 
 
 def _event(raw: msgspec.Raw, context: ParseContext) -> MonitoringEvent | Malformed:

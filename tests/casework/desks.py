@@ -54,10 +54,15 @@ class TestDesk:
         self.store.write_many(inbox.add_many, inbox.Arrived(envelope=envelope, body=body)).result()
         return envelope.id
 
-    def triage(self, parse=None, wait=True):
+    def triage(self, parse=None, wait=True, resends=None):
         async def run():
             worker = Triage(
-                self.store, run_batch=parse or self.parse, casework=lambda: self.casework, mappings=dict, on_outgoing=lambda: None
+                self.store,
+                run_batch=parse or self.parse,
+                casework=lambda: self.casework,
+                mappings=dict,
+                on_outgoing=lambda: None,
+                resends=resends,
             )
             while await worker.once():
                 if wait:

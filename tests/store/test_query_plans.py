@@ -3,12 +3,14 @@
 import re
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from sqlalchemy import event
 
 from itsm.envelope import Outcome
+from itsm.errors import Conflict
 from store import (
     budgets,
     credentials,
@@ -82,6 +84,11 @@ def scans(store: Store, statements: list[Statement]) -> list[str]:
     return found
 
 
+def _same(tx: Tx) -> None:
+    with suppress(Conflict):  # there is no such envelope; its statement was run
+        inbox.record_same(tx, [(1, 2)], Outcome.DUPLICATE)
+
+
 WORK: dict[str, Callable[[Tx], object]] = {
     "claim envelopes": lambda tx: inbox.claim(tx, process_id=1, limit=200, max_bytes=10**7),
     "raw bytes": lambda tx: inbox.raw_bytes(tx, [1, 2]),
@@ -113,6 +120,9 @@ WORK: dict[str, Callable[[Tx], object]] = {
     "mails sent": lambda tx: threads.sent_before(tx, [b"k"]),
     "mails sent by id": lambda tx: threads.sent_by_ids(tx, [1]),
     "mails pending": lambda tx: threads.pending_in_inbox(tx, [b"k"]),
+    "record one outcome for all parts": _same,
+    "versions of series": lambda tx: series_rows.versions(tx, [1, 2]),
+    "give numbers back": lambda tx: tickets.give_back_numbers(tx, range(5, 9)),
     "series by key": lambda tx: series_rows.by_keys(tx, [("s", "k")]),
     "open series": lambda tx: series_rows.open_by_source(tx, limit=50, source="s"),
     "budgets": lambda tx: budgets.used(tx, [("b", tx.now)]),

@@ -1,0 +1,167 @@
+"""The state cache: unchanged re-sends of alerts are known by their octets, and cost one look at the version of their series.
+
+A delivery is remembered after the commit that merged it. While the row of its series has the version of that commit, the
+same octets are a `duplicate` (rules.resend); the version is read in the transaction that says so, so neither a restart, nor
+another replica, nor a resolve in between can make the cache lie. Counts and times of re-sends are gathered here and written
+in batches: a crash may lose those of the last seconds, never an outcome.
+"""
+
+import threading
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+import msgspec
+
+from casework.workspace import Workspace
+from itsm.envelope import Outcome
+from rules.resend import Touch, together, touched
+from store import inbox, series_rows, tickets
+from store.series_rows import SeriesRow
+from store.transaction import Tx
+
+MAX_DELIVERIES = 100_000
+MAX_DELIVERY_BYTES = 4_096  # octets of one that is kept
+MAX_FLUSHED = 500  # series a transaction
+
+
+class Known(msgspec.Struct, kw_only=True, eq=False):
+    """A delivery that was merged: its series as that commit left it, the incident it counts for, and what one more of it does.
+
+    `version` alone changes: it follows the writes of counts, which are ours.
+    """
+
+    series: tuple[str, str]  # its source and key
+    series_id: int
+    version: int
+    ticket_id: int | None
+    touch: Touch
+
+
+class Repeat(msgspec.Struct, frozen=True, kw_only=True):
+    """An envelope of which every part is known."""
+
+    inbox_id: int
+    received_at: datetime
+    known: tuple[Known, ...]
+
+    def speaks_of(self, series: set[tuple[str, str]]) -> bool:
+        """Whether one of its parts is a delivery of one of these series."""
+        return any(known.series in series for known in self.known)
+
+
+class Resends:
+    """Bounded; what was remembered first is forgotten first. Safe to use from any thread."""
+
+    def __init__(self, limit: int = MAX_DELIVERIES) -> None:
+        """Empty; `limit` 0 remembers nothing."""
+        self._limit = limit
+        self._known: dict[bytes, Known] = {}
+        self._touches: dict[int, tuple[Known, Touch]] = {}
+        self._rules: object = None
+        self._lock = threading.Lock()
+
+    def use(self, rules: object) -> None:
+        """Forget everything when these are not the rules of before: they may say something else."""
+        if rules is not self._rules:
+            with self._lock:
+                self._rules = rules
+                self._known.clear()
+
+    def find(self, deliveries: Sequence[bytes]) -> tuple[Known, ...] | None:
+        """What is known of the deliveries, None when one of them is not."""
+        found = []
+        for each in deliveries:
+            known = self._known.get(each)
+            if known is None:
+                return None
+            found.append(known)
+        return tuple(found)
+
+    def remember(self, delivery: bytes, known: Known) -> None:
+        """Keep a delivery that was committed."""
+        if len(delivery) > MAX_DELIVERY_BYTES or not self._limit:
+            return
+        with self._lock:
+            self._known.pop(delivery, None)
+            while len(self._known) >= self._limit:
+                del self._known[next(iter(self._known))]
+            self._known[delivery] = known
+
+    def settle(self, tx: Tx, repeats: Sequence[Repeat], stale: set[int]) -> list[Repeat]:
+        """Record those that hold as duplicates and return them; adds series that have moved on to `stale`.
+
+        One that speaks of such a series is left, so that deliveries of a series are judged in their order. Raises Conflict
+        when somebody else decided one of the envelopes.
+        """
+        versions = series_rows.versions(tx, {known.series_id for each in repeats for known in each.known})
+        for each in repeats:
+            stale |= {known.series_id for known in each.known if versions.get(known.series_id) != known.version}
+        held = [each for each in repeats if not any(known.series_id in stale for known in each.known)]
+        inbox.record_same(tx, [(each.inbox_id, len(each.known)) for each in held], Outcome.DUPLICATE)
+        tx.on_commit(lambda: self._touch(held))
+        return held
+
+    def _touch(self, held: Iterable[Repeat]) -> None:
+        with self._lock:
+            for each in held:
+                for known in each.known:
+                    _, before = self._touches.get(known.series_id, (known, None))
+                    one = Touch(started_at=known.touch.started_at, firing=known.touch.firing, count=1, received_at=each.received_at)
+                    self._touches[known.series_id] = known, together(before, one) if before else one
+
+    @property
+    def touched(self) -> int:
+        """How many series have re-sends that are not written yet."""
+        return len(self._touches)
+
+    def overlay(self, tx: Tx, workspace: Workspace) -> None:
+        """Add what is not written yet to the series that were loaded; with the transaction's commit it is written."""
+        done: list[tuple[Known, Touch]] = []
+        for key, row in workspace.series.items():
+            waiting = self._touches.get(row.state.id)
+            if waiting is not None:
+                workspace.series[key] = _with(row, *waiting)
+                _count(workspace.event_counts, *waiting)
+                done.append(waiting)
+        if done:
+            tx.on_commit(lambda: self._written(done))
+
+    def flush(self, tx: Tx) -> int:
+        """Write the re-sends of at most 500 series; returns how many. Raises Conflict when somebody was faster."""
+        with self._lock:
+            some = [each for each, _ in zip(self._touches.values(), range(MAX_FLUSHED), strict=False)]
+        rows = series_rows.by_ids(tx, [known.series_id for known, _ in some])
+        found = [(known, touch) for known, touch in some if known.series_id in rows]
+        series_rows.keep_many(tx, [_with(rows[known.series_id], known, touch) for known, touch in found])
+        counts: dict[int, int] = {}
+        for known, touch in some:
+            _count(counts, known, touch)
+        tickets.count_events(tx, counts)
+        ours = [known for known, _ in found if rows[known.series_id].version == known.version]
+        tx.on_commit(lambda: self._flushed(some, ours))
+        return len(some)
+
+    def _flushed(self, some: Sequence[tuple[Known, Touch]], ours: Sequence[Known]) -> None:
+        self._written(some)
+        with self._lock:
+            for known in ours:
+                known.version += 1
+
+    def _written(self, some: Sequence[tuple[Known, Touch]]) -> None:
+        with self._lock:
+            for known, touch in some:
+                now = self._touches.pop(known.series_id, None)
+                if now is not None and now[1].count > touch.count:
+                    left = msgspec.structs.replace(now[1], count=now[1].count - touch.count)
+                    self._touches[known.series_id] = now[0], left
+
+
+def _with(row: SeriesRow, known: Known, touch: Touch) -> SeriesRow:
+    """The row after the re-sends; where somebody changed it since they were judged only its counts move."""
+    plain = touch if row.version == known.version else msgspec.structs.replace(touch, started_at=None)
+    return msgspec.structs.replace(row, state=touched(row.state, plain))
+
+
+def _count(counts: dict[int, int], known: Known, touch: Touch) -> None:
+    if known.ticket_id is not None:
+        counts[known.ticket_id] = counts.get(known.ticket_id, 0) + touch.count
