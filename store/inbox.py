@@ -214,11 +214,11 @@ _record_same = Bulk(
 
 
 def record_same(tx: Tx, counts: Sequence[tuple[int, int]], outcome: Outcome) -> None:
-    """End envelopes of so many parts that no part of had an outcome, every part alike; raises Conflict when one had."""
+    """End envelopes of so many parts that no part of had an outcome, every part alike; raises Raced when one had."""
     now = to_column(tx.now)
     rows = [(outcome.code * count, DONE, now, count, None, None, tx.desk_id, inbox_id, "") for inbox_id, count in counts]
     if _record_same(tx, rows) != len(rows):
-        raise Conflict("somebody else decided an envelope at the same time")
+        raise Raced("somebody else decided an envelope at the same time")
 
 
 def quarantine(tx: Tx, inbox_id: int, reason: str) -> None:
