@@ -9,18 +9,18 @@ import sys
 import msgspec
 
 from bench.run import ROUNDS, run
-from bench.subjects import SUBJECTS
+from bench.subjects import ASKED_FOR, SUBJECTS
 from bench.table import lines
 
 
 def main() -> int:
     """Print the table, or its rows as JSON; progress goes to stderr."""
     parser = argparse.ArgumentParser(prog="dev bench", description=__doc__)
-    parser.add_argument("--only", default="", metavar="WORD", help=f"one subject: {', '.join(SUBJECTS)}")
+    parser.add_argument("--only", default="", metavar="WORD", help=f"one subject: {', '.join([*SUBJECTS, *ASKED_FOR])}")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"measurements of each figure (default {ROUNDS})")
     parser.add_argument("--json", action="store_true", help="the rows as JSON")
     asked = parser.parse_args()
-    chosen = {name: rows for name, rows in SUBJECTS.items() if asked.only in ("", name)}
+    chosen = SUBJECTS if asked.only == "" else {name: rows for name, rows in (SUBJECTS | ASKED_FOR).items() if name == asked.only}
     if not chosen or asked.rounds < 1:
         parser.error(
             f"there is no subject {asked.only!r}; there are: {', '.join(SUBJECTS)}" if not chosen else "--rounds must be 1 or more"

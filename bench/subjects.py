@@ -1,6 +1,8 @@
 """The subjects there are, in the order of the table. A new one is a folder with `rows.py`, and a line here."""
 
 import bench.alerts.rows
+import bench.growth.rows
+import bench.latency.rows
 import bench.machine.rows
 import bench.peers.rows
 import bench.smtp.rows
@@ -12,5 +14,10 @@ SUBJECTS: dict[str, tuple[Row, ...]] = {
     "smtp": bench.smtp.rows.ROWS,
     "peers": bench.peers.rows.ROWS,
     "whole": bench.whole.rows.ROWS,
+    "latency": bench.latency.rows.ROWS,
     "alerts": bench.alerts.rows.ROWS,
+    "growth": bench.growth.rows.ROWS,
 }
+
+# Minutes long each: only when asked for by name.
+ASKED_FOR: dict[str, tuple[Row, ...]] = {"million": bench.growth.rows.MILLION_ROWS}

@@ -178,7 +178,7 @@ def assign(found: tuple[Episode, ...]) -> tuple[tuple[int | None, ...], tuple[in
 
 def unchanged(state: SeriesState, event: MonitoringEvent) -> bool:
     """Whether the delivery says what the last one said about an instance that is known: nothing but a count can come of it."""
-    return event.started_at is not None and state.content_sha256 == content_hash(event) and _known(state, event)
+    return event.started_at is not None and _known(state, event) and state.content_sha256 == content_hash(event)
 
 
 def _known(state: SeriesState, event: MonitoringEvent) -> bool:

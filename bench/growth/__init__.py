@@ -1,0 +1,1 @@
+"""What a desk costs that has seen much."""
