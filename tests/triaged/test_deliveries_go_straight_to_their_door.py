@@ -1,0 +1,39 @@
+"""Deliveries pass the router by, and nothing else that stands before their door."""
+
+from datetime import UTC, datetime
+
+import pytest
+from starlette.testclient import TestClient
+
+from intake.accept import Acceptor
+from intake.http import HttpDoor
+from intake.settings import HttpSettings, Source
+from store.settings import StoreSettings
+from store.store import Store
+from triaged.web import application
+
+ALERT = b'{"alerts":[{"labels":{"alertname":"Disk"}}]}'
+
+
+@pytest.fixture
+def client(tmp_path):
+    store = Store(StoreSettings(path=str(tmp_path)), clock=lambda: datetime(2026, 3, 23, tzinfo=UTC))
+    acceptor = Acceptor(store, wake=lambda: None, pending_limit=10, minimum_free_bytes=0)
+    sources = {"am": Source(name="am", format="alertmanager", authentication="none")}
+    door = HttpDoor(HttpSettings(), store, acceptor, sources=lambda: sources, secrets=dict)
+    yield TestClient(application([], listen="127.0.0.1:0", hook=door.hook), base_url="http://localhost")
+    store.close()
+
+
+def test_a_delivery_is_answered_without_any_route(client):
+    assert client.post("/hooks/am", content=ALERT).status_code == 202
+    assert client.post("/hooks/nobody", content=ALERT).status_code == 404
+
+
+def test_a_delivery_under_another_host_is_refused(client):
+    assert client.post("/hooks/am", content=ALERT, headers={"Host": "evil.example"}).status_code == 421
+
+
+def test_what_is_no_delivery_goes_the_usual_way(client):
+    assert client.get("/hooks/am").status_code == 404
+    assert client.post("/elsewhere", content=ALERT).json()["detail"] == "there is nothing at /elsewhere"
