@@ -14,6 +14,7 @@ from itsm.ticket import State
 from rules.monitoring import EventPolicy
 from store import series_rows, verify
 from store.schema import inbox, series
+from store.settings import StoreSettings
 from tests.casework.desks import TestDesk
 
 NAMES = ("cpu", "disk", "net")
@@ -189,7 +190,7 @@ DOINGS = st.lists(st.one_of(POSTS, REPEATS, REPEATS, st.tuples(st.sampled_from([
 
 def play(folder, doings, caches):
     """The doings on a desk of its own; `caches` makes one for each of two workers."""
-    desk = TestDesk(folder)
+    desk = TestDesk(StoreSettings(path=str(folder)))
     try:
         workers = {"triage": caches(), "other": caches()}
         last = [("cpu", "warning", False)]
