@@ -19,7 +19,7 @@ from intake.child import ParseRequest, ParseResult
 from intake.context import GenericMapping
 from intake.parse import DELIVERIES, deliveries
 from itsm.envelope import Envelope, Outcome
-from itsm.errors import Conflict, Transient
+from itsm.errors import Conflict, Transient, Unreadable
 from store import inbox
 from store.inbox import Claimed
 from store.step import step
@@ -131,6 +131,9 @@ class Triage:
             self._resends.use(self._casework())
             repeats, named = await self._store.aread(lambda tx: self._look(tx, claimed))
             parsed = await self._parse([each for each in claimed if each.envelope.id not in repeats])
+        except Unreadable:  # one of them, perhaps (F19): they are tried one at a time, like those that crashed the parser
+            await self._fail(list(claimed), "its bytes cannot be read from the disk")
+            return Batch(claimed=(), parsed={}, repeats={}, deliveries={})
         except (Transient, asyncio.CancelledError):
             await self._give_back(claimed)
             raise

@@ -28,6 +28,10 @@ class Transient(TriagedError):
         self.retry_seconds = retry_seconds
 
 
+class Unreadable(Transient):
+    """The disk does not give back what was asked of it; other rows may be well."""
+
+
 class Permanent(TriagedError):
     """Cannot be done, now or later."""
 

@@ -65,7 +65,7 @@ class Notifier:
         for each in submitters:
             self._free.put_nowait(each)
         self._wake, self._stop = asyncio.Event(), asyncio.Event()
-        self._sending: set[asyncio.Task[None]] = set()
+        self._sending: set[asyncio.Task[None]] = set()  # each named by its row
         self._failures: list[BaseException] = []
         self._unreachable: str | None = None
         self._open = self._ending = False
@@ -109,9 +109,9 @@ class Notifier:
         process, limit = self._store.process_id, self._settings.batch - len(self._sending)
         if limit <= 0:
             return False
-        lease = self._settings.lease
+        lease, ours = self._settings.lease, tuple(int(task.get_name()) for task in self._sending)
         expired, claimed = await self._store.awrite(
-            lambda tx: (outbox.release_expired(tx, longest=lease), outbox.claim(tx, process_id=process, limit=limit))
+            lambda tx: (outbox.release_expired(tx, longest=lease, but=ours), outbox.claim(tx, process_id=process, limit=limit))
         )
         if expired:
             self._recorder.expired(expired)
@@ -119,7 +119,7 @@ class Notifier:
             return False
         step("outbox.claimed")
         for ready in await self._rendered(await self._recorder.without_stale(claimed)):
-            task = asyncio.create_task(self._send(ready))
+            task = asyncio.create_task(self._send(ready), name=str(ready.claimed.notification.id))
             self._sending.add(task)
             task.add_done_callback(self._ended)
         return True

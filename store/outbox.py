@@ -223,11 +223,12 @@ def release_all(tx: Tx, *, process_id: int | None = None) -> int:
     return tx.connection.execute(free.values(claimed_by=None)).rowcount
 
 
-def release_expired(tx: Tx, *, longest: timedelta | None = None) -> int:
+def release_expired(tx: Tx, *, longest: timedelta | None = None, but: Sequence[int] = ()) -> int:
     """Rows whose sender was never heard of again are queued once more, same bytes: the one case of a second copy (P3).
 
     A lease that ends later than the `longest` from now was given before the clock was set back: it ends that long from now,
     so that a sender who lives has a whole lease, and a mail waits for a dead one no longer than that (F28).
+    `but` names those the caller knows to be in good hands, its own: whatever the clock says, they are not sent twice (F27).
     """
     if longest is not None:
         sending = update(outbox).where(outbox.c.desk_id == tx.desk_id, outbox.c.state == DeliveryState.SENDING.value)
@@ -236,6 +237,7 @@ def release_expired(tx: Tx, *, longest: timedelta | None = None) -> int:
     late = update(outbox).where(
         outbox.c.desk_id == tx.desk_id, outbox.c.state == DeliveryState.SENDING.value, outbox.c.lease_until < to_column(tx.lease_now)
     )
+    late = late.where(outbox.c.id.not_in(but)) if but else late
     values = {"state": DeliveryState.QUEUED.value, "claimed_by": None, "lease_until": None, "fence": outbox.c.fence + 1}
     due_at = case((outbox.c.due_at > to_column(tx.now), to_column(tx.now)), else_=outbox.c.due_at)  # it was due before the clock went back
     return tx.connection.execute(late.values(**values, due_at=due_at, last_error="the sender was not heard of again")).rowcount

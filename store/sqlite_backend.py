@@ -64,8 +64,8 @@ class SqliteBackend:
         return now
 
     def told(self, error: BaseException) -> BaseException:
-        """What SQLite says, in our words."""
-        return sqlite_errors.told(error)
+        """What SQLite says at a read or while it opens, in our words."""
+        return sqlite_errors.told_of_read(error)
 
     def close(self) -> None:
         """Close every connection, release the lock."""

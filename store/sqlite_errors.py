@@ -4,7 +4,7 @@ import sqlite3
 
 from sqlalchemy.exc import DBAPIError
 
-from itsm.errors import Transient
+from itsm.errors import Transient, Unreadable
 
 _PRIMARY_CODE = 0xFF  # the extended codes keep the primary one in the low byte
 _LATER = frozenset(  # may be gone when it is tried again: locks, memory, the disk; anything else is a bug and stays one
@@ -20,6 +20,7 @@ _LATER = frozenset(  # may be gone when it is tried again: locks, memory, the di
         sqlite3.SQLITE_PROTOCOL,
     }
 )
+_UNREADABLE = frozenset({sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT})
 _FATAL = frozenset({sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 
@@ -41,6 +42,15 @@ def told(error: BaseException) -> BaseException:
     transient = Transient(f"the store cannot do it now: {cause}", enhanced=enhanced)
     transient.__cause__ = error
     return transient
+
+
+def told_of_read(error: BaseException) -> BaseException:
+    """The same for a read: what is damaged or cannot be read is Unreadable, and the rest of the store may be well."""
+    if _code(error) not in _UNREADABLE:
+        return told(error)
+    unreadable = Unreadable(f"the store cannot read it: {error.orig if isinstance(error, DBAPIError) else error}")
+    unreadable.__cause__ = error
+    return unreadable
 
 
 def is_fatal(error: BaseException) -> bool:

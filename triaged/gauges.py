@@ -1,5 +1,6 @@
 """Gauges of state: refreshed from the store by timers, never counted at a scrape (design 8)."""
 
+import structlog
 from prometheus_client import Gauge
 
 from itsm.notification import DeliveryState
@@ -8,7 +9,7 @@ from store.inbox import PENDING, QUARANTINED, Depth
 from store.store import Store
 from store.totals import Balance
 from store.transaction import Tx
-from triaged import __version__
+from triaged import __version__, clock
 
 EVERY_SECONDS, TOTALS_EVERY_SECONDS = 5.0, 300.0
 
@@ -23,8 +24,11 @@ OPEN = Gauge("triaged_records_open", "Open tickets.", ["type", "priority", "queu
 UNOWNED = Gauge("triaged_records_unowned", "Open tickets without a team.")
 # law: envelopes, parts
 LAW = Gauge("triaged_conservation_difference", "What the conservation laws miss: 0, or something was lost or counted twice.", ["law"])
+STEP = Gauge("triaged_clock_step_seconds", "By how much the wall clock jumped ahead of the time that is used; 0 when it did not.")
 FREE = Gauge("triaged_disk_free_bytes", "Free space for the data directory.")
 BUILD = Gauge("triaged_build_info", "1, with the version as label.", ["version"])
+
+log = structlog.get_logger("clock")
 
 SHOWN = (DeliveryState.QUEUED, DeliveryState.SENDING, DeliveryState.DEAD, DeliveryState.HELD)
 
@@ -34,13 +38,23 @@ class Gauges:
 
     def __init__(self, store: Store) -> None:
         """Nothing is read yet."""
-        self._store = store
+        self._store, self._step_seconds = store, 0.0
         BUILD.labels(__version__).set(1)
 
     async def refresh(self) -> None:
         """The cheap ones: depths, ages, open tickets, disk."""
         await self._store.aread(self._read)
         FREE.set(self._store.free_bytes())
+        self._look_at_the_clock()
+
+    def _look_at_the_clock(self) -> None:
+        step_seconds, before = clock.steady.step_seconds, self._step_seconds
+        if bool(step_seconds) != bool(before):
+            log.warning(
+                "the wall clock jumped" if step_seconds else "the wall clock is followed again", seconds=round(step_seconds or before)
+            )
+        self._step_seconds = step_seconds
+        STEP.set(step_seconds)
 
     async def refresh_totals(self) -> None:
         """The dear one: both conservation laws, over every row of the inbox."""

@@ -1,4 +1,4 @@
-"""A daemon in its own process, and a desk in this one."""
+"""A daemon in its own process, and a desk in this one. What is not on the machine is not collected; `dev test` says so."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,6 +7,9 @@ import pytest
 
 from tests.casework.desks import desk, mail, make_desk
 from tests.reliability.lives import Life, life
+
+FAKETIME = tuple(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
+collect_ignore = [] if FAKETIME else ["test_a_faked_clock.py"]
 
 __all__ = ["desk", "mail", "make_desk"]
 

@@ -14,7 +14,7 @@ from notifier.worker import Notifier
 from rules import mail as rules_of_mail
 from rules.sameness import Judgement, Sameness
 from store import outbox
-from triaged import logs, wiring
+from triaged import clock, logs, wiring
 from triaged.main import main
 from triaged.supervise import Supervisor
 
@@ -82,6 +82,11 @@ def old_configuration() -> None:
     wiring._reloaded = lambda *, success: None if success else sys.exit("reload failed")
 
 
+def steady_clock() -> None:
+    """F28: the wall clock is believed whatever it says."""
+    clock.STEP_SECONDS = float("inf")
+
+
 DEFENCES: dict[str, Callable[[], None]] = {
     each.__name__: each
     for each in (
@@ -93,6 +98,7 @@ DEFENCES: dict[str, Callable[[], None]] = {
         second_signal,
         log_queue,
         old_configuration,
+        steady_clock,
     )
 }
 
