@@ -20,7 +20,7 @@ def test_a_mail_that_is_being_sent_is_not_sent_again_when_the_clock_jumps_past_i
     server = relay({"dot": [SILENCE, "250 2.0.0 first", "250 2.0.0 second", "250 2.0.0 third"]})
     if not defended:
         release = outbox.release_expired
-        monkeypatch.setattr(outbox, "release_expired", lambda tx, *, but=(): release(tx))
+        monkeypatch.setattr(outbox, "release_expired", lambda tx, **_: release(tx))
     worker = to_relay(server, connections=3, relay_fields={"data_timeout_seconds": 60.0})
 
     def condition() -> bool:

@@ -150,8 +150,7 @@ def test_one_mail_that_cannot_be_read_is_quarantined_alone(
             except Transient as error:
                 told.append(error)
             desk.time = desk.time.replace(minute=desk.time.minute + 1)
-        assert {each.subject for each in desk.tickets()} >= ({"two"} if defended else set())
-        assert bool(desk.tickets()) is defended
+        assert ("two" in {each.subject for each in desk.tickets()}) is defended
         assert bool(told) is not defended
         row = desk.inbox(lost)
         assert row is not None
