@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection, Engine, event
 
 from itsm.errors import Permanent
 from store import backup, inbox, migrate, verify, writer
@@ -84,7 +84,7 @@ def test_a_crash_between_any_two_statements_of_triage_changes_nothing_of_what_co
         desk.triage()
     expected, results = came_of(desk), []
     for folder in copies.made:
-        next_life = TestDesk(folder)
+        next_life = TestDesk(StoreSettings(path=str(folder)))
         try:
             next_life.store.write(inbox.release_all).result(10)
             with contextlib.suppress(Exception):
@@ -132,20 +132,21 @@ def test_a_crash_between_any_two_statements_of_an_upgrade_leaves_no_half_of_a_sc
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, defended: bool
 ) -> None:
     settings, copies = StoreSettings(path=str(tmp_path / "var")), Copies(tmp_path / "var" / DATABASE_FILE, tmp_path / "copies")
-    open_engine = migrate._engine
+    opened = migrate._opened
 
-    def watched(found: StoreSettings):
-        engine = open_engine(found)
+    @contextlib.contextmanager
+    def watched(found: StoreSettings) -> Iterator[Engine]:
+        with opened(found) as engine:
 
-        @event.listens_for(engine, "before_cursor_execute", retval=True)
-        def _copy(_connection, _cursor, statement, parameters, _context, _many):
-            copies(statement)
-            alone = not defended and statement.startswith(("BEGIN", "COMMIT"))
-            return "SELECT 1" if alone else statement, parameters
+            @event.listens_for(engine, "before_cursor_execute", retval=True)
+            def _copy(_connection, _cursor, statement, parameters, _context, _many):
+                copies(statement)
+                alone = not defended and statement.startswith(("BEGIN", "COMMIT"))
+                return "SELECT 1" if alone else statement, parameters
 
-        return engine
+            yield engine
 
-    monkeypatch.setattr(migrate, "_engine", watched)
+    monkeypatch.setattr(migrate, "_opened", watched)
     migrate.upgrade(settings)
     monkeypatch.undo()
     assert len(copies.made) > 40

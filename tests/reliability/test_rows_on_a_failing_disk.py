@@ -135,7 +135,7 @@ def test_one_mail_that_cannot_be_read_is_quarantined_alone(
 ) -> None:
     if not defended:
         monkeypatch.setattr(worker, "Unreadable", ZeroDivisionError)
-    desk = TestDesk(files.folder / "var")
+    desk = TestDesk(StoreSettings(path=str(files.folder / "var")))
     try:
         far = "line\n" * 100_000  # the kernel reads ahead: what lies beside the hole is lost with it
         desk.put(mail("one", text=far))
