@@ -1,5 +1,6 @@
 """Finds, reads, overrides and checks the configuration: file, then environment, then defaults (design 8)."""
 
+import math
 import os
 import tomllib
 from collections.abc import Mapping
@@ -19,6 +20,7 @@ from triaged.shape import StructType, fields_of
 FILES = (Path("triaged.toml"), Path("/etc/triaged/triaged.toml"))
 CREDENTIALS_VARIABLE = "CREDENTIALS_DIRECTORY"
 MAX_FILE_BYTES = 4 * 1024 * 1024
+MAX_DEPTH = 40  # of tables and arrays; conditions of rules are the deepest
 
 
 class Loaded(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,7 +71,26 @@ def read(file: Path) -> Document:
     except tomllib.TOMLDecodeError as error:
         line = line_of_syntax_error(str(error)) or text.count("\n") + 1
         raise ConfigurationInvalid([Finding(file=str(file), line=line, message=f"is not TOML: {error}")]) from error
+    except (RecursionError, ValueError) as error:  # brackets by the thousand, or a number of thousands of digits (A45)
+        raise ConfigurationInvalid([Finding(file=str(file), message="holds something too deep or too long to be read")]) from error
+    odd = _odd(data)
+    if odd:
+        raise ConfigurationInvalid([Finding(file=str(file), message=odd)])
     return Document(file=str(file), data=data, lines=lines_of(text))
+
+
+def _odd(data: dict[str, Any]) -> str:
+    """What no table of ours can hold; "" when there is nothing of it."""
+    waiting: list[tuple[Any, int]] = [(data, 0)]
+    while waiting:
+        value, depth = waiting.pop()
+        if depth > MAX_DEPTH:
+            return f"nests deeper than {MAX_DEPTH} tables"
+        if isinstance(value, float) and not math.isfinite(value):
+            return f"holds {value}, which is no number of anything"
+        inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        waiting += [(each, depth + 1) for each in inner]
+    return ""
 
 
 def _directories(file: Path | None, environment: Mapping[str, str]) -> tuple[Path, ...]:

@@ -20,6 +20,7 @@ from intake.settings import host_and_port, on_loopback
 from itsm.errors import Transient
 from store import credentials
 from store.store import Store
+from triaged.bounded_http import BoundedProtocol
 from triaged.readiness import Readiness
 from webportal.problem import problem
 
@@ -146,6 +147,7 @@ class WebServer:
         self._server = _Server(
             uvicorn.Config(
                 app,
+                http=BoundedProtocol,
                 lifespan="off",
                 log_config=None,
                 access_log=False,
