@@ -4,6 +4,7 @@ What a test of a row asserts must come out otherwise here; so we know that it wo
 """
 
 import asyncio
+import logging
 import os
 import sys
 from collections.abc import Callable
@@ -87,6 +88,17 @@ def steady_clock() -> None:
     clock.STEP_SECONDS = float("inf")
 
 
+def quiet_logs() -> None:
+    """A60: the door logs what it takes."""
+    accept = Acceptor.accept
+
+    async def talkative(self: Acceptor, arrival: Any) -> Accepted:
+        logging.getLogger("door").info("taken %r", arrival)
+        return await accept(self, arrival)
+
+    Acceptor.accept = talkative
+
+
 DEFENCES: dict[str, Callable[[], None]] = {
     each.__name__: each
     for each in (
@@ -99,6 +111,7 @@ DEFENCES: dict[str, Callable[[], None]] = {
         log_queue,
         old_configuration,
         steady_clock,
+        quiet_logs,
     )
 }
 
