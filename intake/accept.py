@@ -3,6 +3,7 @@
 import hashlib
 import shutil
 from collections.abc import Callable, Sequence
+from datetime import datetime
 
 import msgspec
 from prometheus_client import Counter, Gauge
@@ -24,7 +25,10 @@ LAST_SEEN = Gauge("triaged_source_last_seen_timestamp_seconds", "When a configur
 
 
 class Arrival(msgspec.Struct, frozen=True, kw_only=True):
-    """What a door has: the bytes and all it knows of them. `idempotency_key` is (door, key) where the transport gives an id."""
+    """What a door has: the bytes and all it knows of them. `idempotency_key` is (door, key) where the transport gives an id.
+
+    `received_at` is when a server before us received it (IMAP's INTERNALDATE), None for now.
+    """
 
     channel: Channel
     source: str
@@ -35,6 +39,7 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True):
     peer: str = ""
     login: str | None = None
     idempotency_key: tuple[str, str] | None = None
+    received_at: datetime | None = None
 
 
 class Accepted(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,16 +69,19 @@ class Acceptor:
         else:
             self.closed_because = None
 
-    async def accept(self, arrival: Arrival) -> Accepted:
-        """Store it and return after the commit; raises Transient (try later) or Conflict (the key was used for other bytes)."""
+    async def accept(self, arrival: Arrival, *, also: Callable[[Tx], None] | None = None) -> Accepted:
+        """Store it and return after the commit; raises Transient (try later) or Conflict (the key was used for other bytes).
+
+        `also` is a door's own work in the same commit, such as a checkpoint; it is done for a repeat too.
+        """
         if self.closed_because is not None:
             raise self.closed_because
         arrived = self._arrived(arrival)
-        if arrival.idempotency_key is None:
+        if arrival.idempotency_key is None and also is None:
             await self._store.awrite_many(_add_many, arrived, step=STEP)
             accepted = Accepted(inbox_id=arrived.envelope.id)
         else:
-            accepted = await self._once(arrival.idempotency_key, arrived)
+            accepted = await self._once(arrival.idempotency_key, arrived, also)
         if not accepted.repeated:
             _ACCEPTED[arrival.channel].inc()
             self._wake()
@@ -85,7 +93,7 @@ class Acceptor:
             channel=arrival.channel,
             source=arrival.source,
             format=arrival.format,
-            received_at=self._store.clock(),
+            received_at=arrival.received_at or self._store.clock(),
             reverse_path=arrival.reverse_path,
             forward_paths=arrival.forward_paths,
             peer=arrival.peer,
@@ -95,16 +103,19 @@ class Acceptor:
         )
         return Arrived(envelope=envelope, body=arrival.body)
 
-    async def _once(self, key: tuple[str, str], arrived: Arrived) -> Accepted:
-        """The transport gave an id: look and store in one transaction."""
+    async def _once(self, key: tuple[str, str] | None, arrived: Arrived, also: Callable[[Tx], None] | None) -> Accepted:
+        """The transport gave an id, or the door has work of its own: all in one transaction."""
         digest = hashlib.sha256(arrived.body).digest()
 
         def work(tx: Tx) -> Accepted:
-            first = idempotency.first_answer(tx, door=key[0], key=key[1], body_sha256=digest)
+            if also is not None:
+                also(tx)
+            first = idempotency.first_answer(tx, door=key[0], key=key[1], body_sha256=digest) if key else None
             if first is not None:
                 return Accepted(inbox_id=first, repeated=True)
             inbox.add_many(tx, [arrived])
-            idempotency.remember(tx, door=key[0], key=key[1], body_sha256=digest, inbox_id=arrived.envelope.id)
+            if key is not None:
+                idempotency.remember(tx, door=key[0], key=key[1], body_sha256=digest, inbox_id=arrived.envelope.id)
             return Accepted(inbox_id=arrived.envelope.id)
 
         return await self._store.awrite(work, step=STEP)

@@ -8,6 +8,8 @@ import msgspec
 from msgspec import Meta
 
 from intake.context import ALERT_FORMATS, GenericMapping
+from intake.imap.settings import Mailbox, mailbox_refusals
+from intake.refusal import Refusal
 from itsm.address import domain_of
 
 Words = tuple[str, ...]
@@ -106,6 +108,7 @@ class IntakeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     trusted_authserv_ids: Annotated[Words, Meta(description="Authserv-ids whose Authentication-Results are believed (RFC 8601).")] = ()
     smtp: Annotated[SmtpSettings, Meta(description="The SMTP door, `[intake.smtp]`.")] = SmtpSettings()
     http: Annotated[HttpSettings, Meta(description="The HTTP door, `[intake.http]`.")] = HttpSettings()
+    mailbox: Annotated[tuple[Mailbox, ...], Meta(description="Mailboxes to fetch from, `[[intake.mailbox]]`.")] = ()
     source: Annotated[
         tuple[Source, ...], Meta(description="Alert sources, `[[intake.source]]`; without any: alertmanager and generic, on loopback.")
     ] = ()
@@ -141,20 +144,12 @@ def on_loopback(listen: str) -> bool:
         return False
 
 
-class Refusal(msgspec.Struct, frozen=True, kw_only=True):
-    """Why a configuration is refused at start: where, what, and what to do."""
-
-    path: str
-    message: str
-    hint: str
-
-
 def refusals(settings: IntakeSettings, *, own_addresses: Iterable[str] = ()) -> list[Refusal]:
     """What design 7 refuses: a door open to others without recipients, or a source without credential.
 
     `own_addresses` are those of the desk and its teams; what is at localhost does not count, for nobody outside can write to it.
     """
-    found: list[Refusal] = []
+    found: list[Refusal] = list(mailbox_refusals(settings.mailbox))
     for path, listen in (("intake.smtp.listen", settings.smtp.listen), ("intake.http.listen", settings.http.listen)):
         try:
             host_and_port(listen)

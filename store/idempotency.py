@@ -11,14 +11,15 @@ from store.schema import idempotency
 from store.transaction import Tx
 
 
-def _digest(key: str) -> bytes:
+def digest_of(key: str) -> bytes:
+    """What a key is found by."""
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()
 
 
 def first_answer(tx: Tx, door: str, key: str, body_sha256: bytes) -> int | None:
     """The inbox id the first bytes under this key got, None when the key is new; raises Conflict (409) for other bytes."""
     query = select(idempotency.c.inbox_id, idempotency.c.body_sha256).where(
-        idempotency.c.desk_id == tx.desk_id, idempotency.c.door == door, idempotency.c.key_sha256 == _digest(key)
+        idempotency.c.desk_id == tx.desk_id, idempotency.c.door == door, idempotency.c.key_sha256 == digest_of(key)
     )
     row = tx.connection.execute(query).one_or_none()
     if row is None:
@@ -33,7 +34,7 @@ def remember(tx: Tx, door: str, key: str, body_sha256: bytes, inbox_id: int) -> 
     values = {
         "desk_id": tx.desk_id,
         "door": door,
-        "key_sha256": _digest(key),
+        "key_sha256": digest_of(key),
         "body_sha256": body_sha256,
         "inbox_id": inbox_id,
         "created_at": to_column(tx.now),

@@ -427,3 +427,55 @@ api_token = Table(
     Index("api_token_secret", "desk_id", "secret_sha256", unique=True),
     Index("api_token_name", "desk_id", "name", unique=True),
 )
+
+# ---------------------------------------------------------------- mailboxes that are fetched, and what they need
+
+lease = Table(  # who does what only one may do at a time, such as polling a mailbox
+    "lease",
+    metadata,
+    _desk(),
+    Column("name", Text, primary_key=True),
+    Column("holder", BigInteger, nullable=False),
+    Column("until", BigInteger, nullable=False),
+    Column("fence", BigInteger, nullable=False),  # raised whenever the holder changes
+)
+
+mailbox_cursor = Table(  # how far a folder was fetched; written in the commit that accepts a mail
+    "mailbox_cursor",
+    metadata,
+    _desk(),
+    Column("mailbox", Text, primary_key=True),
+    Column("folder", Text, primary_key=True),
+    Column("uid_validity", BigInteger, nullable=False),
+    Column("uid", BigInteger, nullable=False),  # everything up to here is stored, skipped or older than we are
+    Column("history_uid", BigInteger, nullable=False),  # up to here, what the server received before `begun_at` is history
+    Column("begun_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+)
+
+mailbox_skipped = Table(  # mails that could not be fetched: passed, tried again, and shown
+    "mailbox_skipped",
+    metadata,
+    _desk(),
+    Column("mailbox", Text, primary_key=True),
+    Column("folder", Text, primary_key=True),
+    _key("uid_validity"),
+    _key("uid"),
+    Column("reason", Text, nullable=False),  # oversize, empty, refused
+    Column("detail", Text, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("skipped_at", BigInteger, nullable=False),
+    Column("retry_at", BigInteger),  # NULL: given up, or waits for a higher limit
+)
+
+oauth_token = Table(
+    "oauth_token",
+    metadata,
+    _desk(),
+    Column("name", Text, primary_key=True),
+    Column("access_token", Text, nullable=False),
+    Column("refresh_token", Text),
+    Column("obtained_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+)

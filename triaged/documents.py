@@ -39,6 +39,14 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "agent": {"key": "ana", "name": "Ana Silva", "address": "ana@example.org", "teams": ["network"]},
     "service": {"key": "vpn", "name": "Remote access", "team": "network", "tier": 2},
     "intake.smtp.login": {"name": "scanner", "password_file": "secrets/scanner", "senders": ["scanner@example.org"]},
+    "intake.mailbox": {
+        "name": "helpdesk",
+        "host": "imap.example.org",
+        "login": "help@example.org",
+        "password_file": "secrets/mailbox",
+        "after": "move",
+        "move_to": "Done",
+    },
     "intake.source": {"name": "zabbix", "format": "generic", "token_file": "secrets/zabbix", "team": "network", "service": "vpn"},
     "intake.source.mapping": {"severities": {"Disaster": "critical", "Average": "warning"}},
     "rules.rule": {

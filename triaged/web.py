@@ -38,7 +38,7 @@ def probes(readiness: Readiness) -> list[Route]:
 
     async def readyz(_request: Request) -> Response:
         reasons = readiness.reasons()
-        body = {"ready": not reasons, "reasons": reasons}
+        body = {"ready": not reasons, "reasons": reasons, "degraded": readiness.degraded()}
         return Response(msgspec.json.encode(body), status_code=503 if reasons else 200, media_type="application/json")
 
     async def metrics(_request: Request) -> Response:

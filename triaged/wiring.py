@@ -11,6 +11,7 @@ from prometheus_client import Gauge
 from casework.timers import Timers
 from intake.accept import Acceptor
 from intake.http import HttpDoor
+from intake.imap.mailbox import MailboxWorker
 from intake.smtp.door import SmtpDoor
 from intake.worker import Triage
 from itsm.errors import Transient, TriagedError
@@ -19,7 +20,7 @@ from notifier.folder import Folder
 from notifier.relay import Relay
 from notifier.submit import Submitter
 from notifier.worker import Notifier
-from store import directory, inbox, outbox, retention
+from store import directory, inbox, leases, outbox, retention
 from store.credentials import signing_keys
 from store.store import Store
 from store.transaction import Tx
@@ -76,8 +77,12 @@ class Daemon:
             on_outgoing=self.notifier.wake,
         )
         self._timers = Timers(self.store, casework=lambda: self.in_force.casework, on_outgoing=self.notifier.wake)
+        self.mailboxes = [MailboxWorker(each, self.store, self.acceptor) for each in intake.mailbox]
         self.readiness = Readiness(
-            self.store, closed_because=lambda: self.acceptor.closed_because, draining=lambda: self.supervisor.draining
+            self.store,
+            closed_because=lambda: self.acceptor.closed_because,
+            draining=lambda: self.supervisor.draining,
+            mailboxes={each.mailbox.name: each for each in self.mailboxes},
         )
         self._gauges = Gauges(self.store)
         self.smtp = self._smtp(configuration)
@@ -148,8 +153,10 @@ class Daemon:
 
     def _workers(self) -> Sequence[Worker]:
         servers = [Worker(name="http", run=server.run, stop=server.stop) for server in self.web]
+        fetchers = [Worker(name=f"mailbox {each.mailbox.name}", run=each.run, stop=each.stop) for each in self.mailboxes]
         return [
             *servers,
+            *fetchers,
             Worker(name="triage", run=self.triage.run, stop=self.triage.stop),
             Worker(name="notifier", run=self.notifier.run, stop=self.notifier.stop),
             Worker(name="timers", run=self._timers.run, stop=self._timers.stop),
@@ -202,6 +209,7 @@ def _begin(tx: Tx) -> Keys:
     """What a start does once: give back the claims of a run that died, and read or make the signing keys."""
     inbox.release_all(tx)
     outbox.release_all(tx)
+    leases.release_all(tx)
     return signing_keys(tx)
 
 

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,14 +22,16 @@ NEEDED = {
     "test_promtool_reads_the_metrics.py": "promtool",
     "test_alertmanager_posts_its_webhook.py": "prometheus-alertmanager",
     "test_postfix_sends_and_relays.py": "postfix",
+    "test_dovecot_is_fetched.py": "dovecot",
 }
+FOR_ROOT = ("postfix", "dovecot")
 SEARCH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 WAIT_SECONDS = 30.0
 
 
 def usable(program: str) -> bool:
-    """Whether the program is there; Postfix starts for root only."""
-    return shutil.which(program, path=SEARCH) is not None and (program != "postfix" or os.geteuid() == 0)
+    """Whether the program is there; some start for root only."""
+    return shutil.which(program, path=SEARCH) is not None and (program not in FOR_ROOT or os.geteuid() == 0)
 
 
 collect_ignore = [name for name, program in NEEDED.items() if not usable(program)]
@@ -46,6 +49,10 @@ class Site:
 
     def objects(self, *arguments: str) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.command(*arguments, "--json").stdout.splitlines()]
+
+    def metrics(self) -> str:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.daemon.http_port}/metrics", timeout=10) as answer:
+            return answer.read().decode()
 
     def until(self, found: Callable[[], Any]) -> Any:
         """What `found` gives once it is true; the daemon's log when it never is."""

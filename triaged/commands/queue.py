@@ -4,12 +4,14 @@ from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 
 from itsm.envelope import Envelope
 from itsm.errors import Conflict
 from itsm.identifier import inbox_text
-from store import inbox, outbox, refused
+from store import inbox, mailboxes, outbox, refused
 from store.inbox import PENDING, QUARANTINED, Arrived, InboxRow
+from store.mailboxes import Skipped
 from store.outbox import OutboxRow
 from store.refused import RefusedBody
 from store.transaction import Tx
@@ -17,7 +19,7 @@ from triaged.access import find, opened, outbox_named, refused_named, row_number
 from triaged.options import Function, config_option, json_option
 from triaged.output import data, data_json, instant, table, talk
 
-INBOX, OUTBOX, QUARANTINE, REFUSED = "inbox", "outbox", "quarantine", "refused"
+INBOX, OUTBOX, QUARANTINE, REFUSED, SKIPPED = "inbox", "outbox", "quarantine", "refused", "skipped"
 NOT_NOW = "is not in a state for that; see `triaged queue why`"
 
 
@@ -39,12 +41,15 @@ def command() -> None:
 @command.command("list")
 @config_option
 @json_option
-@of_option(INBOX, OUTBOX, QUARANTINE, REFUSED)
+@of_option(INBOX, OUTBOX, QUARANTINE, REFUSED, SKIPPED)
 @click.option("--state", help="Only rows in this state; the inbox shows what is pending unless told.")
 @click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True, help="At most this many.")
 def list_(queue: str, state: str | None, limit: int, as_json: bool) -> int:
-    """List a queue, the newest first."""
+    """List a queue, the newest first. What is skipped lies on an IMAP server: too large, or unreadable there."""
     with opened() as (store, _):
+        if queue == SKIPPED:
+            passed = store.read(lambda tx: mailboxes.skipped(tx, limit=limit))
+            return _show_list([msgspec.structs.asdict(each) for each in passed], _skipped_table(passed), as_json)
         if queue == OUTBOX:
             sent = store.read(lambda tx: outbox.listed(tx, state=state, limit=limit))
             return _show_list([outbox_object(row) for row in sent], _outbox_table(sent), as_json)
@@ -65,6 +70,12 @@ def _show_list(objects: list[dict[str, Any]], text: str, as_json: bool) -> int:
     else:
         talk("Nothing there.")
     return 0
+
+
+def _skipped_table(rows: list[Skipped]) -> str:
+    headers = ("mailbox", "folder", "uid", "reason", "bytes", "tries", "skipped", "next try", "detail")
+    fields = ("mailbox", "folder", "uid", "reason", "size_bytes", "attempts", "skipped_at", "retry_at", "detail")
+    return table(headers, [tuple(getattr(row, name) for name in fields) for row in rows])
 
 
 def _inbox_table(rows: list[InboxRow]) -> str:
