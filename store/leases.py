@@ -19,8 +19,14 @@ _TAKE = text(
 
 
 def take(tx: Tx, name: str, *, holder: int, duration: timedelta) -> int | None:
-    """Take the lease, or prolong it; returns its fence, None while another holds it. `tx.now` must be the store's own time."""
-    values = {"desk_id": tx.desk_id, "name": name, "holder": holder, "until": to_column(tx.now + duration), "now": to_column(tx.now)}
+    """Take the lease, or prolong it; returns its fence, None while another holds it. By the store's own time (`tx.lease_now`)."""
+    values = {
+        "desk_id": tx.desk_id,
+        "name": name,
+        "holder": holder,
+        "until": to_column(tx.lease_now + duration),
+        "now": to_column(tx.lease_now),
+    }
     tx.connection.execute(_TAKE, values)
     query = select(lease.c.holder, lease.c.fence).where(lease.c.desk_id == tx.desk_id, lease.c.name == name)
     row = tx.connection.execute(query).one_or_none()
