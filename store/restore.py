@@ -23,7 +23,7 @@ from store.history import append_many
 from store.identifiers import Issuer
 from store.lock import DataLock
 from store.migrate import upgrade_engine
-from store.schema import counter, outbox, process
+from store.schema import counter, lease, outbox, process
 from store.settings import StoreSettings
 from store.sqlite_backend import DATABASE_FILE
 from store.step import step
@@ -108,6 +108,7 @@ def _settle(engine: Engine, manifest: Manifest, now: datetime, *, planned: bool,
         if findings and not despite_findings:
             raise Permanent("the backup is not well: " + "; ".join(findings))
         connection.execute(delete(process).where(process.c.desk_id == tx.desk_id))
+        connection.execute(delete(lease).where(lease.c.desk_id == tx.desk_id))
         inbox.release_all(tx)
         held = 0 if planned else _hold_notifications(tx)
         if not planned:

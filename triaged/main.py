@@ -42,6 +42,7 @@ VERBS = {
     "backup": Verb("backup", "Write a backup."),
     "restore": Verb("restore", "Restore a backup."),
     "db": Verb("db", "Upgrade the database or tell its version."),
+    "deliver": Verb("deliver", "Take a mail on stdin, from an MTA."),
     "token": Verb("token", "Make, list and revoke API tokens."),
     "config": Verb("config", "Show the example, the schema or the settings in force."),
 }

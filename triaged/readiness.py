@@ -21,6 +21,7 @@ class Fetches(Protocol):
     def silent_seconds(self) -> float:
         """How long ago it did so without an error."""
 
+
 READY = Gauge("triaged_ready", "1 while the process can keep its word, as /readyz says, else 0.")
 
 
