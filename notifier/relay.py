@@ -7,6 +7,8 @@ import ssl
 from collections.abc import Callable
 from pathlib import Path
 
+from itsm.credential import Bearer
+from itsm.errors import Transient
 from notifier.mailbox import NoMailbox, path_of
 from notifier.settings import RelaySettings
 from notifier.submit import Deferred, Delivered, Rejected, Submission
@@ -24,12 +26,20 @@ class NotReady(Exception):
 class Relay:
     """One connection to the relay. TLS never falls back, and a password never goes in the clear (A72)."""
 
-    def __init__(self, settings: RelaySettings, *, local_hostname: str, connect: Callable[..., smtplib.SMTP] = smtplib.SMTP) -> None:
+    def __init__(
+        self,
+        settings: RelaySettings,
+        *,
+        local_hostname: str,
+        bearer: Bearer | None = None,
+        connect: Callable[..., smtplib.SMTP] = smtplib.SMTP,
+    ) -> None:
         """Nothing is opened until the first mail; `local_hostname` is what EHLO says (RFC 5321 4.1.1.1).
 
-        `connect` opens a connection without TLS from its first octet; a simulation has its own.
+        `bearer` gives a token in the place of the password. `connect` opens a connection without TLS from its first octet; a
+        simulation has its own.
         """
-        self._settings, self._hostname, self._connect = settings, local_hostname, connect
+        self._settings, self._hostname, self._bearer, self._connect = settings, local_hostname, bearer, connect
         self._smtp: smtplib.SMTP | None = None
         self._sent = 0
         self._fresh = False  # `ready` has just seen that the connection lives
@@ -85,7 +95,7 @@ class Relay:
         if self._smtp is None:
             try:
                 self._smtp, self._sent = self._open(), 0
-            except TROUBLE as error:
+            except (*TROUBLE, Transient) as error:
                 raise NotReady(f"cannot use the relay {self._settings.host} port {self._settings.port}: {_words(error)}") from error
         return self._smtp
 
@@ -123,7 +133,24 @@ class Relay:
         if settings.login:
             if settings.encryption == "none":
                 raise smtplib.SMTPException('a login is set, and without TLS it is not sent; set tls = "starttls" or "implicit"')
-            smtp.login(settings.login, Path(settings.password_file).read_text(encoding="utf-8").strip())
+            if self._bearer is not None:
+                self._show_token(smtp, self._bearer)
+            else:
+                smtp.login(settings.login, Path(settings.password_file).read_text(encoding="utf-8").strip())
+
+    def _show_token(self, smtp: smtplib.SMTP, bearer: Bearer) -> None:
+        """AUTH XOAUTH2; a token that is refused is replaced before the next try."""
+        token = bearer.token()
+        words = f"user={self._settings.login}\1auth=Bearer {token}\1\1"
+
+        def answer(challenge: bytes | None = None) -> str:
+            return words if challenge is None else ""  # a challenge is the reason of the refusal; the empty answer ends it
+
+        try:
+            smtp.auth("XOAUTH2", answer)
+        except smtplib.SMTPAuthenticationError:
+            bearer.refused(token)
+            raise
 
     def _context(self) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=self._settings.ca_file or None)

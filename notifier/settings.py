@@ -22,6 +22,7 @@ class RelaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     ca_file: Annotated[str, Meta(description="File with the certificates to trust instead of the system's.")] = ""
     login: Annotated[str, Meta(description="Login for AUTH; empty: none. Never sent without TLS.")] = ""
     password_file: Annotated[str, Meta(description="File with the password of the login.")] = ""
+    oauth: Annotated[str, Meta(description="Instead of a password: name of the `[[oauth]]` that gives the token (XOAUTH2).")] = ""
     connect_timeout_seconds: Annotated[float, Meta(description="Wait for the connection, in seconds.", gt=0)] = 30.0
     timeout_seconds: Annotated[float, Meta(description="Wait for each answer but the last, in seconds (RFC 5321 4.5.3.2: 300).", gt=0)] = (
         300.0

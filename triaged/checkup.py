@@ -10,32 +10,22 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import msgspec
-
 from intake.settings import host_and_port
 from itsm.errors import TriagedError
 from notifier.settings import RelaySettings
 from store import migrate
 from store.lock import DataLock
 from triaged import clock
+from triaged.checkup_mailboxes import mailboxes
+from triaged.checkup_result import FAIL, OK, WARN, Result
 from triaged.configuration import Configuration
 from triaged.findings import ConfigurationInvalid
 from triaged.loading import load
 from triaged.ownership import strangers
 from triaged.probe import address_of, ask
 
-OK, WARN, FAIL = "ok", "WARN", "FAIL"
 RELAY_TIMEOUT_SECONDS, PORT_TIMEOUT_SECONDS = 10.0, 2.0
 CERTIFICATE_WARNING = timedelta(days=21)
-
-
-class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """One check: what was looked at, how it is, and what to do when it is not well."""
-
-    state: str
-    name: str
-    message: str
-    advice: str = ""
 
 
 def examine(given: str | None) -> list[Result]:
@@ -52,7 +42,15 @@ def examine(given: str | None) -> list[Result]:
     where = str(loaded.file) if loaded.file else "none, the defaults"
     results.append(Result(state=OK, name="configuration", message=where))
     running = _runs(loaded.configuration)
-    checks: tuple[Callable[[Configuration], Iterator[Result]], ...] = (_directory, _disk, _database, _secrets, _certificate, _relay)
+    checks: tuple[Callable[[Configuration], Iterator[Result]], ...] = (
+        _directory,
+        _disk,
+        _database,
+        _secrets,
+        _certificate,
+        _relay,
+        mailboxes,
+    )
     for check in checks:
         results += check(loaded.configuration)
     return results + list(_ports(loaded.configuration, running=running))
@@ -129,6 +127,8 @@ def _secrets(configuration: Configuration) -> Iterator[Result]:
     """Files of secrets that others may read."""
     intake, relay = configuration.intake, configuration.notifier.relay
     files = [each.password_file for each in intake.smtp.login]
+    files += [each.password_file for each in intake.mailbox]
+    files += [file for each in configuration.oauth for file in (each.client_secret_file, each.refresh_token_file)]
     files += [file for source in intake.source for file in (source.token_file, source.hmac_file)]
     files += [intake.smtp.tls_key_file, relay.password_file if relay else ""]
     for file in filter(None, files):

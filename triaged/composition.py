@@ -1,7 +1,6 @@
 """Puts configuration and signing keys together into the values that workers and doors ask for; replaced whole at a reload."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import msgspec
 
@@ -14,9 +13,9 @@ from itsm.errors import Permanent
 from notifier.render import Identity
 from rules.ruleset import compile_ruleset
 from triaged.configuration import Configuration, desk_of, policies_of, trust_of
+from triaged.secret import secret_of
 
 Keys = Sequence[tuple[int, bytes]]
-MAX_SECRET_BYTES = 64 * 1024
 
 
 class InForce(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,15 +65,3 @@ def _secret(source: Source) -> Secret:
     token = secret_of(source.token_file) if source.authentication == "token" and source.token_file else ""
     hmac_key = secret_of(source.hmac_file) if source.authentication == "hmac" else ""
     return Secret(token=token, hmac_key=hmac_key)
-
-
-def secret_of(file: str) -> str:
-    """The secret in a file, without the line break at its end; raises Permanent when it is empty or cannot be read."""
-    try:
-        with Path(file).open("rb") as opened:
-            secret = opened.read(MAX_SECRET_BYTES).decode("utf-8").rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise Permanent(f"the file of secrets {file} cannot be read: {error}") from error
-    if not secret:
-        raise Permanent(f"the file of secrets {file} is empty")
-    return secret

@@ -12,6 +12,7 @@ from rules.authentication import TrustSettings
 from rules.monitoring import EventPolicy
 from rules.settings import RulesSettings
 from store.settings import StoreSettings
+from triaged.oauth.settings import OauthSettings
 from triaged.settings import AgentSettings, DeskSettings, LogSettings, ProcessSettings, ServiceSettings, TeamSettings
 from webportal.settings import WebportalSettings
 
@@ -25,6 +26,7 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     team: Annotated[tuple[TeamSettings, ...], Meta(description="The teams; none: one team without an address.")] = ()
     agent: Annotated[tuple[AgentSettings, ...], Meta(description="The people who work tickets.")] = ()
     service: Annotated[tuple[ServiceSettings, ...], Meta(description="The services of the catalogue.")] = ()
+    oauth: Annotated[tuple[OauthSettings, ...], Meta(description="Where tokens come from, for mailboxes and the relay.")] = ()
     intake: Annotated[IntakeSettings, Meta(description="The doors.")] = IntakeSettings()
     rules: Annotated[RulesSettings, Meta(description="How what comes in is judged.")] = RulesSettings()
     notifier: Annotated[NotifierSettings, Meta(description="What goes out.")] = NotifierSettings()

@@ -12,6 +12,7 @@ from rules.ruleset import compile_ruleset
 from triaged.configuration import ONE_TEAM, Configuration
 from triaged.findings import Finding
 from triaged.locate import Path
+from triaged.oauth.settings import refusals_of
 from triaged.reading import Document, nearest
 from triaged.shape import fields_of
 
@@ -23,6 +24,24 @@ def crosscheck(document: Document, configuration: Configuration) -> Iterator[Fin
     yield from _doors(document, configuration)
     yield from _rules(document, configuration)
     yield from _files(document, configuration, ())
+    yield from _tokens(document, configuration)
+
+
+def _tokens(document: Document, configuration: Configuration) -> Iterator[Finding]:
+    """Where tokens come from, and who asks for them."""
+    names = [each.name for each in configuration.oauth]
+    for index, settings in enumerate(configuration.oauth):
+        if settings.name in names[:index]:
+            yield document.finding(("oauth", index, "name"), f"another [[oauth]] is named {settings.name!r}", "names are unique")
+        for refusal in refusals_of(settings):
+            yield document.finding(("oauth", index, refusal.key), refusal.message, refusal.hint)
+    for index, mailbox in enumerate(configuration.intake.mailbox):
+        yield from _known(document, ("intake", "mailbox", index, "oauth"), "oauth", mailbox.oauth, names)
+    relay = configuration.notifier.relay
+    if relay is not None and relay.oauth:
+        yield from _known(document, ("notifier", "relay", "oauth"), "oauth", relay.oauth, names)
+        if not relay.login or relay.password_file:
+            yield document.finding(("notifier", "relay", "oauth"), "a token goes with a login and without a password", "set login only")
 
 
 def _twice(document: Document, configuration: Configuration) -> Iterator[Finding]:

@@ -39,6 +39,13 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "agent": {"key": "ana", "name": "Ana Silva", "address": "ana@example.org", "teams": ["network"]},
     "service": {"key": "vpn", "name": "Remote access", "team": "network", "tier": 2},
     "intake.smtp.login": {"name": "scanner", "password_file": "secrets/scanner", "senders": ["scanner@example.org"]},
+    "oauth": {
+        "name": "m365",
+        "provider": "microsoft",
+        "tenant": "example.onmicrosoft.com",
+        "client_id": "00000000-0000-0000-0000-000000000000",
+        "client_secret_file": "secrets/m365",
+    },
     "intake.mailbox": {
         "name": "helpdesk",
         "host": "imap.example.org",

@@ -43,6 +43,7 @@ VERBS = {
     "restore": Verb("restore", "Restore a backup."),
     "db": Verb("db", "Upgrade the database or tell its version."),
     "deliver": Verb("deliver", "Take a mail on stdin, from an MTA."),
+    "oauth": Verb("oauth", "Log in for mailboxes and relays that take tokens."),
     "token": Verb("token", "Make, list and revoke API tokens."),
     "config": Verb("config", "Show the example, the schema or the settings in force."),
 }

@@ -30,6 +30,7 @@ from triaged.composition import InForce, Keys, in_force
 from triaged.configuration import Configuration
 from triaged.gauges import EVERY_SECONDS, TOTALS_EVERY_SECONDS, Gauges
 from triaged.loading import Loaded, load
+from triaged.oauth.source import TokenSource
 from triaged.readiness import PROOF_EVERY_SECONDS, Readiness
 from triaged.supervise import Door, Supervisor, Worker, periodic
 from triaged.web import WebServer, application, messages, probes
@@ -37,7 +38,7 @@ from webportal.api import Api
 
 RELOADED = Gauge("triaged_config_reload_success", "1 when the configuration was last read without a finding, else 0.")
 RELOADED_AT = Gauge("triaged_config_reload_success_timestamp_seconds", "When it was last read without a finding.")
-LOOK_EVERY_SECONDS, SWEEP_EVERY_SECONDS = 2.0, 3600.0
+LOOK_EVERY_SECONDS, SWEEP_EVERY_SECONDS, TOKENS_EVERY_SECONDS = 2.0, 3600.0, 60.0
 OUTBOX_FOLDER = "outbox"
 FATAL_EXIT = 1
 
@@ -68,6 +69,7 @@ class Daemon:
         self.acceptor = Acceptor(
             self.store, wake=self._accepted, pending_limit=intake.pending_limit, minimum_free_bytes=configuration.store.minimum_free_bytes
         )
+        self.tokens = {each.name: TokenSource(each, self.store) for each in configuration.oauth}
         self.notifier = self._notifier(configuration)
         self.triage = Triage(
             self.store,
@@ -77,7 +79,7 @@ class Daemon:
             on_outgoing=self.notifier.wake,
         )
         self._timers = Timers(self.store, casework=lambda: self.in_force.casework, on_outgoing=self.notifier.wake)
-        self.mailboxes = [MailboxWorker(each, self.store, self.acceptor) for each in intake.mailbox]
+        self.mailboxes = [MailboxWorker(each, self.store, self.acceptor, bearer=self.tokens.get(each.oauth)) for each in intake.mailbox]
         self.readiness = Readiness(
             self.store,
             closed_because=lambda: self.acceptor.closed_because,
@@ -95,7 +97,8 @@ class Daemon:
         settings, domain = configuration.notifier, self.in_force.casework.desk.domain
         submitters: list[Submitter]
         if settings.relay is not None:
-            submitters = [Relay(settings.relay, local_hostname=domain) for _ in range(settings.relay.connections)]
+            bearer = self.tokens.get(settings.relay.oauth)
+            submitters = [Relay(settings.relay, local_hostname=domain, bearer=bearer) for _ in range(settings.relay.connections)]
         else:
             submitters = [Folder(Path(settings.folder) if settings.folder else self.store.directory / OUTBOX_FOLDER)]
         return Notifier(
@@ -160,6 +163,7 @@ class Daemon:
             Worker(name="triage", run=self.triage.run, stop=self.triage.stop),
             Worker(name="notifier", run=self.notifier.run, stop=self.notifier.stop),
             Worker(name="timers", run=self._timers.run, stop=self._timers.stop),
+            *([periodic("oauth", TOKENS_EVERY_SECONDS, self._refresh_tokens)] if self.tokens else []),
             periodic("look", LOOK_EVERY_SECONDS, self._look),
             periodic("heartbeat", PROOF_EVERY_SECONDS, self.readiness.prove),
             periodic("gauges", EVERY_SECONDS, self._gauges.refresh),
@@ -170,6 +174,10 @@ class Daemon:
     async def _look(self) -> None:
         """The doors look at disk and backlog."""
         await asyncio.to_thread(self.acceptor.look)
+
+    async def _refresh_tokens(self) -> None:
+        """Each in a thread: an issuer that does not answer holds nobody else up."""
+        await asyncio.gather(*(asyncio.to_thread(each.refresh_early) for each in self.tokens.values()))
 
     async def _sweep(self) -> None:
         """Retention, a batch a transaction."""

@@ -23,6 +23,8 @@ NEEDED = {
     "test_alertmanager_posts_its_webhook.py": "prometheus-alertmanager",
     "test_postfix_sends_and_relays.py": "postfix",
     "test_dovecot_is_fetched.py": "dovecot",
+    "test_dovecot_takes_tokens.py": "dovecot",
+    "test_doctor_logs_in_at_mailboxes.py": "dovecot",
 }
 FOR_ROOT = ("postfix", "dovecot")
 SEARCH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"

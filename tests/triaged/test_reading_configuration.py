@@ -7,10 +7,11 @@ import pytest
 from intake.settings import sources_of
 from itsm.errors import Permanent
 from rules.settings import Rule, RulesSettings
-from triaged.composition import casework_of, in_force, secret_of
+from triaged.composition import casework_of, in_force
 from triaged.configuration import Configuration, desk_of
 from triaged.findings import ConfigurationInvalid, Finding
 from triaged.loading import find_file, load
+from triaged.secret import secret_of
 
 KEYS = ((1, b"k" * 32),)
 

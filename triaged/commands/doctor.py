@@ -2,7 +2,8 @@
 
 import click
 
-from triaged.checkup import FAIL, Result, examine
+from triaged.checkup import examine
+from triaged.checkup_result import FAIL, Result
 from triaged.options import config_option, json_option
 from triaged.output import data, data_json, talk
 

@@ -1,0 +1,34 @@
+"""`triaged doctor` connects and logs in at a real Dovecot, and says what is wrong when it cannot."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from prove.daemon import free_ports
+from tests.interop.conftest import Site
+from tests.interop.dovecot import Dovecot
+
+
+@pytest.fixture
+def dovecot() -> Iterator[Dovecot]:
+    made = Dovecot(free_ports(2))
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def test_doctor_says_what_it_saw_at_each_mailbox(dovecot: Dovecot, site: Site) -> None:
+    folder = site.daemon.folder
+    (folder / "right").write_text(dovecot.password)
+    (folder / "wrong").write_text("guess")
+    table = '[[intake.mailbox]]\nname = "{name}"\nhost = "127.0.0.1"\nport = {port}\ntls = "none"\nlogin = "ana"\npassword_file = "{file}"\n{more}\n'
+    moves = 'after = "move"\nmove_to = "Nowhere"'
+    with site.daemon.configuration.open("a") as file:
+        for name, secret, more in (("good", "right", ""), ("refused", "wrong", ""), ("nowhere", "right", moves)):
+            file.write(table.format(name=name, port=dovecot.port, file=secret, more=more))
+    found = {each["name"]: each for each in site.objects("doctor")}
+    assert (found["mailbox good"]["state"], found["mailbox good"]["message"]) == ("ok", "INBOX: next UID 1")
+    assert found["mailbox refused"]["state"] == "FAIL"
+    assert "refuses the login" in found["mailbox refused"]["message"]
+    assert "'Nowhere'" in found["mailbox nowhere"]["message"]
