@@ -6,7 +6,7 @@ import msgspec
 
 from casework.apply import Applier, participants_hash
 from casework.context import Casework
-from casework.load import event_snapshot, incidents_of, load, load_tickets, mail_of, mail_snapshot, waits
+from casework.load import event_snapshot, incidents_of, keys_of, load, load_tickets, mail_of, mail_snapshot, waits
 from casework.part import Handled, Part
 from casework.resends import Known, Resends
 from casework.workspace import Workspace
@@ -23,16 +23,20 @@ from rules.mail import decide_mail
 from rules.monitoring import EXPIRY, decide_event, decide_expiry, incident_of
 from rules.resend import only_counts, touch
 from rules.snapshot import EventSnapshot
-from store import inbox, series_rows, tickets, timers
+from store import inbox, series_rows, stripes, tickets, timers
 from store.transaction import Tx
 
 
 def handle(tx: Tx, parts: Sequence[Part], casework: Casework, resends: Resends | None = None) -> list[Handled]:
     """Judge and apply the parts, in the order given, and record their outcomes; raises Conflict to be tried again.
 
-    Runs inside the caller's transaction. A part that waits for the mail it answers has no outcome yet. `resends` has counts
-    that are not written yet: those of the series at hand are written with them.
+    Runs inside the caller's transaction. A part that waits for the mail it answers has no outcome yet; one that another process
+    decided meanwhile is left out. `resends` has counts that are not written yet: those of the series at hand are written with them.
     """
+    decided = inbox.decided_meanwhile(tx, ((part.envelope.id, part.seq) for part in parts))
+    if decided:
+        parts = [part for part in parts if (part.envelope.id, part.seq) not in decided]
+    stripes.lock(tx, keys_of(parts))
     workspace = load(tx, parts, casework)
     if resends is not None:
         resends.overlay(tx, workspace)
@@ -105,6 +109,7 @@ def _decide_event(tx: Tx, part: Part, event: MonitoringEvent, workspace: Workspa
 
 def perform(tx: Tx, act: Act, casework: Casework) -> Ticket:
     """Do one act for an interactive door; raises Refused with the legal acts, Permanent (404) or Conflict."""
+    stripes.lock(tx, [b"ticket:%d" % act.ticket_number])
     found = tickets.by_numbers(tx, [act.ticket_number]).get(act.ticket_number)
     if found is None:
         raise Permanent(f"there is no ticket number {act.ticket_number}", status=404)

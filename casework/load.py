@@ -59,6 +59,16 @@ def verp_of(envelope: Envelope, keys: Sequence[tuple[int, bytes]]) -> int | None
     return None
 
 
+def keys_of(parts: Iterable[Part]) -> Iterator[bytes]:
+    """What can be read from the signals alone and must not change under us: series, own and referenced Message-IDs."""
+    for part in parts:
+        if isinstance(part.signal, MonitoringEvent):
+            yield series_rows.key_of(part.signal.source) + series_rows.key_of(part.signal.series_key)
+        elif (message := mail_of(part)) is not None:
+            yield sameness_key(message)
+            yield from (threads.key_of(each) for each in referenced_ids(message))
+
+
 def load(tx: Tx, parts: Sequence[Part], casework: Casework) -> Workspace:
     """Everything the parts' decisions may read, in statements whose number does not depend on how many there are."""
     workspace = Workspace(tx.now)

@@ -84,6 +84,8 @@ class Triage:
     async def run(self) -> None:
         """Work until stopped: the next batch is claimed and parsed while one is handled. Transient errors are the supervisor's."""
         ahead: asyncio.Task[Batch | None] | None = None
+        process = self._store.process_id
+        await self._store.awrite(lambda tx: inbox.release_own(tx, process))  # what a store that went away let nobody give back
         try:
             while not self._stopping:
                 ahead = ahead or asyncio.create_task(self._take())

@@ -11,6 +11,7 @@ from itsm.envelope import PENDING_CODE, Channel, Envelope, Outcome
 from itsm.identifier import inbox_text
 from store.bulk import Bulk, BulkInsert
 from store.chunking import in_lists
+from store.exclusive import is_postgresql
 from store.instants import from_column, from_column_or_none, to_column
 from store.raced import Raced
 from store.schema import CHUNK_BYTES, inbox, part, raw
@@ -181,6 +182,25 @@ def begin_parts(tx: Tx, counts: Sequence[tuple[int, int]]) -> None:
     _begin(tx, [(tx.desk_id, inbox_id, 0, count, PENDING_CODE * count) for inbox_id, count in counts])
 
 
+def decided_meanwhile(tx: Tx, keys: Iterable[tuple[int, int]]) -> set[tuple[int, int]]:
+    """Lock the envelopes of these parts, in order, and tell which parts have an outcome already: of a claim that was lost.
+
+    SQLite has one daemon, whose claims nobody takes: there it is no statement.
+    """
+    if not is_postgresql(tx.connection):
+        return set()
+    wanted: dict[int, list[int]] = {}
+    for inbox_id, seq in keys:
+        wanted.setdefault(inbox_id, []).append(seq)
+    found: set[tuple[int, int]] = set()
+    for some in in_lists(sorted(wanted)):
+        query = select(inbox.c.id, inbox.c.outcomes).where(inbox.c.desk_id == tx.desk_id, inbox.c.id.in_(some))
+        for row in tx.connection.execute(query.order_by(inbox.c.id).with_for_update()):
+            letters = row.outcomes
+            found |= {(row.id, seq) for seq in wanted[row.id] if seq < len(letters) and letters[seq] != PENDING_CODE}
+    return found
+
+
 def record_outcomes(tx: Tx, outcomes: Iterable[tuple[int, int, Outcome]]) -> None:
     """Write the outcomes of parts; an envelope whose every part has one is done and no longer claimed.
 
@@ -229,6 +249,12 @@ def quarantine(tx: Tx, inbox_id: int, reason: str) -> None:
 def release(tx: Tx, ids: Sequence[int], *, not_before: datetime | None = None) -> None:
     """Give envelopes back, perhaps not before an instant; no attempt is counted."""
     _set(tx, ids, claimed_by=None, not_before=to_column(not_before) if not_before else 0)
+
+
+def release_own(tx: Tx, process_id: int) -> int:
+    """Give back what a process has claimed: when its worker begins anew, for then nothing is at hand."""
+    mine = update(inbox).where(inbox.c.desk_id == tx.desk_id, _is(PENDING), inbox.c.claimed_by == process_id)
+    return tx.connection.execute(mine.values(claimed_by=None)).rowcount
 
 
 def release_all(tx: Tx) -> int:

@@ -19,6 +19,8 @@ STEPS = (
     "outbox.recorded",
     "migrate.before_commit",
     "migrate.after_commit",
+    "move.before_commit",
+    "move.after_commit",
     "backup.copied",
     "backup.described",
     "backup.named",

@@ -91,6 +91,11 @@ class Store:
         return Transient(message) if isinstance(error, Transient) and self.settings.postgres is not None else Permanent(message)
 
     @property
+    def place(self) -> str:
+        """What a person calls the database; never with a password."""
+        return self._backend.place
+
+    @property
     def away(self) -> str | None:
         """Why the database cannot be written now; None when it can. It is tried again without anybody's doing."""
         return self._writer.away

@@ -15,6 +15,7 @@ from prove.faultfs import unavailable
 from prove.postgres import PostgresServer, why_not
 from store.settings import PostgresSettings, StoreSettings
 from store.store import Store
+from tests import desk_statements
 from triaged import clock
 
 settings.register_profile("default", max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
@@ -26,6 +27,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 FAILING_DISK = "_on_a_failing_disk.py"
 STRICT = os.environ.get("TRIAGED_STRICT") == "1"
+RAM = next((each for each in ["/dev/shm"] if Path(each).is_dir()), None)  # a database a test: made and thrown away
 NO_POSTGRES = why_not()
 SQLITE, POSTGRES = "sqlite", "postgres"
 EMPTY = "triaged_empty"  # a database with our schema and nothing in it: copied for each test
@@ -37,6 +39,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Markers, and in strict mode both engines."""
     config.addinivalue_line("markers", "sqlite_only(why): speaks of something only SQLite has")
     config.addinivalue_line("markers", "postgres_only(why): speaks of something only PostgreSQL has")
+    desk_statements.watch()
     if NO_POSTGRES and STRICT:
         raise pytest.UsageError(f"strict mode needs PostgreSQL: {NO_POSTGRES}")
 
@@ -103,7 +106,7 @@ def free_port() -> Callable[[], int]:
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
     """One server for the session of this worker, quick and not durable, with a database to copy."""
-    with tempfile.TemporaryDirectory(prefix="triaged-postgres-", ignore_cleanup_errors=True) as name:
+    with tempfile.TemporaryDirectory(prefix="triaged-postgres-", dir=RAM, ignore_cleanup_errors=True) as name:
         folder = Path(name)
         folder.chmod(0o755)  # another user works below
         server = PostgresServer(folder / "server")

@@ -27,7 +27,7 @@ def opened(*, create: bool = False, exclusive: bool = False) -> Iterator[tuple[S
     found = loaded()
     settings = found.configuration.store
     file = Path(settings.path) / DATABASE_FILE
-    if not create and not file.exists():
+    if not create and settings.postgres is None and not file.exists():
         raise Transient(
             f"there is no database at {file}: start the daemon once (`triaged run`), or name the right configuration with --config"
         )

@@ -65,8 +65,10 @@ def _packages() -> Result:
 
 
 def _runs(configuration: Configuration) -> bool:
-    """Whether a daemon holds the data directory."""
+    """Whether a daemon holds the data directory, or on PostgreSQL, where nobody holds it, answers here."""
     directory = Path(configuration.store.path)
+    if configuration.store.postgres is not None:
+        return _answers(configuration)
     if not directory.is_dir():
         return False
     lock = DataLock(directory)
@@ -76,6 +78,14 @@ def _runs(configuration: Configuration) -> bool:
         return True
     lock.release()
     return False
+
+
+def _answers(configuration: Configuration) -> bool:
+    try:
+        ask(*address_of(configuration), PORT_TIMEOUT_SECONDS)
+    except TriagedError:
+        return False
+    return True
 
 
 def _directory(configuration: Configuration) -> Iterator[Result]:
@@ -125,12 +135,12 @@ def _database(configuration: Configuration) -> Iterator[Result]:
 
 def _secrets(configuration: Configuration) -> Iterator[Result]:
     """Files of secrets that others may read."""
-    intake, relay = configuration.intake, configuration.notifier.relay
+    intake, relay, postgres = configuration.intake, configuration.notifier.relay, configuration.store.postgres
     files = [each.password_file for each in intake.smtp.login]
     files += [each.password_file for each in intake.mailbox]
     files += [file for each in configuration.oauth for file in (each.client_secret_file, each.refresh_token_file)]
     files += [file for source in intake.source for file in (source.token_file, source.hmac_file)]
-    files += [intake.smtp.tls_key_file, relay.password_file if relay else ""]
+    files += [intake.smtp.tls_key_file, relay.password_file if relay else "", postgres.password_file if postgres else ""]
     for file in filter(None, files):
         if Path(file).stat().st_mode & stat.S_IRWXO:
             yield Result(state=WARN, name="secrets", message=f"everybody may read {file}", advice=f"chmod 600 {file}")

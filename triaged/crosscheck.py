@@ -1,8 +1,10 @@
 """What no table can see of itself: names that refer to other tables, names used twice, files, rules, and doors left open."""
 
+import importlib.util
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path as FilePath
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -23,6 +25,7 @@ def crosscheck(document: Document, configuration: Configuration) -> Iterator[Fin
     yield from _references(document, configuration)
     yield from _doors(document, configuration)
     yield from _rules(document, configuration)
+    yield from _database(document, configuration)
     yield from _files(document, configuration, ())
     yield from _tokens(document, configuration)
 
@@ -92,6 +95,23 @@ def _doors(document: Document, configuration: Configuration) -> Iterator[Finding
             host_and_port(configuration.process.metrics_listen)
         except ValueError as error:
             yield document.finding(("process", "metrics_listen"), str(error), "write host:port")
+
+
+def _database(document: Document, configuration: Configuration) -> Iterator[Finding]:
+    postgres = configuration.store.postgres
+    if postgres is None:
+        return
+    path: Path = ("store", "postgres", "url")
+    try:
+        parts = urlsplit(postgres.url)
+        secret, _ = parts.password, parts.port
+    except ValueError as error:
+        yield document.finding(path, f"is no address of a database: {error}", "postgresql://user@host:5432/name")
+        return
+    if secret is not None or "password=" in parts.query:
+        yield document.finding(path, "holds a password", "put it into a file and name that as password_file")
+    if importlib.util.find_spec("psycopg") is None:
+        yield document.finding(("store", "postgres"), "the driver of PostgreSQL is not installed", "pip install 'triaged[postgres]'")
 
 
 def _rules(document: Document, configuration: Configuration) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ from triaged.loading import Loaded
 from triaged.logs import Logging
 from triaged.output import talk
 from triaged.ownership import strangers
+from triaged.roles import DOORS, EVERY, ROLES
 from triaged.wiring import Daemon
 
 BUG_EXIT = 1
@@ -18,7 +19,7 @@ BUG_EXIT = 1
 log = structlog.get_logger("daemon")
 
 
-def run(loaded: Loaded, given: str | None) -> int:
+def run(loaded: Loaded, given: str | None, roles: frozenset[str] = EVERY) -> int:
     """Run the daemon until it is told to end; raises our errors before it listens, returns 1 when a worker died of a bug."""
     owners = strangers()
     if owners:
@@ -27,13 +28,13 @@ def run(loaded: Loaded, given: str | None) -> int:
     settings = loaded.configuration.log
     logging = Logging(level=settings.level, style=settings.format)
     try:
-        return _run(loaded, given)
+        return _run(loaded, given, roles)
     finally:
         logging.stop()
 
 
-def _run(loaded: Loaded, given: str | None) -> int:
-    daemon = Daemon(loaded, given)
+def _run(loaded: Loaded, given: str | None, roles: frozenset[str]) -> int:
+    daemon = Daemon(loaded, given, roles)
     try:
         _greet(daemon, loaded)
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
@@ -67,8 +68,10 @@ def _greet(daemon: Daemon, loaded: Loaded) -> None:
         version=__version__,
         configuration=str(loaded.file) if loaded.file else "none",
         data=str(daemon.store.directory),
-        smtp=configuration.intake.smtp.listen if configuration.intake.smtp.enabled else "off",
-        http=configuration.intake.http.listen if configuration.intake.http.enabled else "off",
+        database=daemon.store.place,
+        roles=",".join(each for each in ROLES if each in daemon.roles),
+        smtp=configuration.intake.smtp.listen if daemon.smtp is not None else "off",
+        http=configuration.intake.http.listen if configuration.intake.http.enabled and DOORS in daemon.roles else "off",
         outgoing="relay" if configuration.notifier.relay else "folder",
     )
 

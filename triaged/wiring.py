@@ -31,7 +31,8 @@ from triaged.configuration import Configuration
 from triaged.gauges import EVERY_SECONDS, TOTALS_EVERY_SECONDS, Gauges
 from triaged.loading import Loaded, load
 from triaged.oauth.source import TokenSource
-from triaged.readiness import PROOF_EVERY_SECONDS, Readiness
+from triaged.readiness import Readiness
+from triaged.roles import DOORS, EVERY, NOTIFY, ROLES, TIMERS, TRIAGE
 from triaged.supervise import Door, Supervisor, Worker, periodic
 from triaged.web import WebServer, application, messages, probes
 from webportal.api import Api
@@ -48,8 +49,9 @@ log = structlog.get_logger("daemon")
 class Daemon:
     """Everything of one process. `given` is the configuration file named on the command line, read again at SIGHUP."""
 
-    def __init__(self, loaded: Loaded, given: str | None) -> None:
+    def __init__(self, loaded: Loaded, given: str | None, roles: frozenset[str] = EVERY) -> None:
         """Open the store under its lock (raises Conflict when it is held) and build the parts; nothing listens yet."""
+        self.roles = roles
         self._given, configuration = given, loaded.configuration
         self.store = Store(configuration.store, clock=clock.now, description="run", exclusive=True, on_fatal=_die)
         try:
@@ -59,7 +61,7 @@ class Daemon:
             raise
 
     def _build(self, configuration: Configuration) -> None:
-        self._keys: Keys = self.store.write(_begin).result()
+        self._keys: Keys = self.store.write(signing_keys if self.store.shared else _begin).result()
         self.in_force: InForce = in_force(configuration, self._keys)
         self._sync(self.in_force.casework.desk)
         self.admin_token = first_start.ensure_admin_token(self.store)
@@ -112,21 +114,22 @@ class Daemon:
 
     def _smtp(self, configuration: Configuration) -> SmtpDoor | None:
         settings, domain = configuration.intake.smtp, self.in_force.casework.desk.domain
-        if not settings.enabled:
+        if not settings.enabled or DOORS not in self.roles:
             return None
         return SmtpDoor(settings, self.acceptor, policy=lambda: self.in_force.policy, domain=domain, clock=clock.now)
 
     def _web_servers(self, configuration: Configuration) -> list[WebServer]:
-        """One listener for everything, or the probes apart."""
+        """One listener for everything, or the probes apart; a process without doors has the probes apart or none."""
         http, apart = configuration.intake.http, configuration.process.metrics_listen
+        listens = http.enabled and DOORS in self.roles
         routes, hook = [], None
-        if http.enabled:
+        if listens:
             door = HttpDoor(http, self.store, self.acceptor, sources=lambda: self.in_force.sources, secrets=lambda: self.in_force.secrets)
             api = Api(self.store, lambda: self.in_force.casework, configuration.webportal, self.notifier.wake)
             hook = door.hook
             routes = [*door.routes(), messages(door, self.store, listen=http.listen), *api.routes()]
         servers = [WebServer(application(probes(self.readiness), listen=apart), apart)] if apart else []
-        if http.enabled:
+        if listens:
             routes += [] if apart else probes(self.readiness)
             servers.append(WebServer(application(routes, listen=http.listen, hosts=http.hosts, hook=hook), http.listen))
         return servers
@@ -155,20 +158,26 @@ class Daemon:
         return [Door(name="smtp", close=self.smtp.stop)] if self.smtp is not None else []
 
     def _workers(self) -> Sequence[Worker]:
-        servers = [Worker(name="http", run=server.run, stop=server.stop) for server in self.web]
-        fetchers = [Worker(name=f"mailbox {each.mailbox.name}", run=each.run, stop=each.stop) for each in self.mailboxes]
+        """What the roles of this process need; every process beats and shows the gauges."""
+        of_role = {
+            DOORS: [
+                periodic("look", LOOK_EVERY_SECONDS, self._look),
+                *(Worker(name=f"mailbox {each.mailbox.name}", run=each.run, stop=each.stop) for each in self.mailboxes),
+            ],
+            TRIAGE: [Worker(name="triage", run=self.triage.run, stop=self.triage.stop)],
+            NOTIFY: [Worker(name="notifier", run=self.notifier.run, stop=self.notifier.stop)],
+            TIMERS: [
+                Worker(name="timers", run=self._timers.run, stop=self._timers.stop),
+                periodic("totals", TOTALS_EVERY_SECONDS, self._gauges.refresh_totals),
+                periodic("retention", SWEEP_EVERY_SECONDS, self._sweep),
+            ],
+        }
         return [
-            *servers,
-            *fetchers,
-            Worker(name="triage", run=self.triage.run, stop=self.triage.stop),
-            Worker(name="notifier", run=self.notifier.run, stop=self.notifier.stop),
-            Worker(name="timers", run=self._timers.run, stop=self._timers.stop),
+            *(Worker(name="http", run=server.run, stop=server.stop) for server in self.web),
+            *(worker for role in ROLES if role in self.roles for worker in of_role[role]),
             *([periodic("oauth", TOKENS_EVERY_SECONDS, self._refresh_tokens)] if self.tokens else []),
-            periodic("look", LOOK_EVERY_SECONDS, self._look),
-            periodic("heartbeat", PROOF_EVERY_SECONDS, self.readiness.prove),
+            periodic("heartbeat", self.readiness.every_seconds, self.readiness.prove),
             periodic("gauges", EVERY_SECONDS, self._gauges.refresh),
-            periodic("totals", TOTALS_EVERY_SECONDS, self._gauges.refresh_totals),
-            periodic("retention", SWEEP_EVERY_SECONDS, self._sweep),
         ]
 
     async def _look(self) -> None:

@@ -18,32 +18,29 @@ PAUSE_SECONDS = 0.1
 
 # One round trip: the number by which the end can be asked for, and the database's clock.
 _BEGIN = "BEGIN; SELECT pg_current_xact_id()::text, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+Driver = psycopg.Connection[Any]
 _STATUS = "SELECT pg_xact_status(%s::xid8)"
 
 
 class Session:
     """An open transaction; `transaction` is its number in the database, `now` the database's clock when it began."""
 
-    def __init__(self, connection: Connection, transaction: str, now: datetime) -> None:
+    def __init__(self, connection: Connection, driver: Driver, transaction: str, now: datetime) -> None:
         """Bind what `begin` found."""
-        self._connection, self.transaction, self.now = connection, transaction, now
+        self._connection, self._driver, self.transaction, self.now = connection, driver, transaction, now
 
     def roll_back(self) -> None:
         """Undo; a connection that is gone is thrown away, the server undoes it then."""
-        driver = driver_of(self._connection)
         with suppress(psycopg.Error):
-            driver.execute("ROLLBACK")
-        if driver.closed:
-            self._connection.invalidate()
+            self._driver.execute("ROLLBACK")
+        _throw_away(self._connection, self._driver)
 
     def commit(self) -> None:
         """Commit; raises what the driver raises, and Raced when the server rolled back instead."""
-        driver = driver_of(self._connection)
         try:
-            said = driver.execute("COMMIT").statusmessage
+            said = self._driver.execute("COMMIT").statusmessage
         except psycopg.Error:
-            if driver.closed:
-                self._connection.invalidate()
+            _throw_away(self._connection, self._driver)
             raise
         if said != "COMMIT":
             raise Raced("the database rolled back instead of committing")
@@ -60,8 +57,13 @@ class Session:
         return None
 
 
-def driver_of(connection: Connection) -> "psycopg.Connection[Any]":
-    """The connection of psycopg below."""
+def _throw_away(connection: Connection, driver: Driver) -> None:
+    """Keep a broken connection out of the pool."""
+    if driver.closed and not connection.invalidated:
+        connection.invalidate()
+
+
+def _driver_of(connection: Connection) -> Driver:
     driver = connection.connection.driver_connection
     assert isinstance(driver, psycopg.Connection), "the writer speaks to PostgreSQL"
     return driver
@@ -69,14 +71,13 @@ def driver_of(connection: Connection) -> "psycopg.Connection[Any]":
 
 def begin(connection: Connection) -> Session:
     """Begin a transaction that is known by its number from the first moment on."""
-    driver = driver_of(connection)
+    driver = _driver_of(connection)
     try:
         cursor = driver.execute(_BEGIN)
         cursor.nextset()
         row = cursor.fetchone()
     except psycopg.Error:
-        if driver.closed:
-            connection.invalidate()
+        _throw_away(connection, driver)
         raise
     assert row is not None, "a SELECT without FROM has one row"
-    return Session(connection, row[0], from_column(row[1]))
+    return Session(connection, driver, row[0], from_column(row[1]))

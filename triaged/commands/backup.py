@@ -4,12 +4,17 @@ from pathlib import Path
 
 import click
 
-from itsm.errors import Transient
+from itsm.errors import Permanent, Transient
 from store.backup import backup
 from store.sqlite_backend import DATABASE_FILE
 from triaged import clock
 from triaged.options import config_option, json_option, loaded
 from triaged.output import data, data_json, talk
+
+NOT_HERE = (
+    "this store is in PostgreSQL: back it up with its own tools, `pg_dump --format=custom`, or continuous archiving; "
+    "docs/howto/postgresql.md says how"
+)
 
 
 @click.command("backup", short_help="Write a backup.")
@@ -22,6 +27,8 @@ def command(directory: Path, as_json: bool) -> int:
     A backup holds the signing keys and everything people wrote: it is as secret as the store. Configuration and files of secrets are not
     in it.
     """
+    if loaded().configuration.store.postgres is not None:
+        raise Permanent(NOT_HERE)
     database = Path(loaded().configuration.store.path) / DATABASE_FILE
     if not database.exists():
         raise Transient(f"there is no database at {database}: is this the right configuration?")

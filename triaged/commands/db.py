@@ -2,16 +2,17 @@
 
 import click
 
-from store import migrate
+from store import migrate, move
 from store.migrate import SchemaStatus
+from triaged import clock
 from triaged.options import config_option, json_option, loaded
 from triaged.output import data, data_json, talk
 
 
-@click.group("db", short_help="Upgrade the database or tell its version.")
+@click.group("db", short_help="Upgrade the database, tell its version, or move it to PostgreSQL.")
 @config_option
 def command() -> None:
-    """Upgrade the database, or tell which schema it has."""
+    """Upgrade the database, tell which schema it has, or move it from SQLite to PostgreSQL."""
 
 
 @command.command("status")
@@ -41,7 +42,11 @@ def _sentence(found: SchemaStatus) -> str:
 @config_option
 @json_option
 def upgrade(as_json: bool) -> int:
-    """Bring the database to the schema of this triaged, in one commit. The daemon must be stopped; exit code 5 when it runs."""
+    """Bring the database to the schema of this triaged, in one commit.
+
+    On SQLite the daemon must be stopped: exit code 5 when it runs. On PostgreSQL the replicas of the version before go on working;
+    exchange them afterwards, one by one.
+    """
     before = migrate.upgrade(loaded().configuration.store)
     if as_json:
         data_json({"was": before.current, "is": before.head, "done": before.pending})
@@ -49,4 +54,24 @@ def upgrade(as_json: bool) -> int:
         talk(f"Upgraded from {before.current or 'nothing'} to {before.head}.")
     else:
         talk(f"Nothing to do: the database has schema {before.head}.")
+    return 0
+
+
+@command.command("move")
+@config_option
+@json_option
+def move_(as_json: bool) -> int:
+    """Move everything from the file in [store] path to the empty PostgreSQL database of [store.postgres].
+
+    The daemon must be stopped: exit code 5 when it runs, or when the database has rows already. Everything is copied, compared and
+    verified in one transaction, so a move that is interrupted leaves the database empty. The file stays as it is.
+    """
+    done = move.move(loaded().configuration.store, now=clock.now())
+    if as_json:
+        data_json(done)
+        return 0
+    talk(
+        f"Moved {sum(done.rows.values())} rows of {len(done.rows)} tables from {done.source} to {done.target}; both laws and every chain hold."
+    )
+    talk("The file is left as it is. Keep it as a backup, away from [store] path.")
     return 0

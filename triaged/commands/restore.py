@@ -4,10 +4,13 @@ from pathlib import Path
 
 import click
 
+from itsm.errors import Permanent
 from store.restore import restore
 from triaged import clock
 from triaged.options import config_option, json_option, loaded
 from triaged.output import data_json, talk
+
+NOT_HERE = "this store is in PostgreSQL: put a dump back with `pg_restore`, then run `triaged verify`; docs/howto/postgresql.md says how"
 
 
 @click.command("restore", short_help="Restore a backup.")
@@ -22,6 +25,8 @@ def command(directory: Path, planned: bool, despite_findings: bool, as_json: boo
     Mails that waited when the backup was made are held, for they may have been sent since: look at `triaged queue list --of outbox --state
     held`. Ticket numbers skip ahead, so that none is given out twice. The old database is kept beside the new one.
     """
+    if loaded().configuration.store.postgres is not None:
+        raise Permanent(NOT_HERE)
     done = restore(loaded().configuration.store, directory, now=clock.now(), planned=planned, despite_findings=despite_findings)
     if as_json:
         data_json(done)

@@ -1,0 +1,235 @@
+"""What becomes of a write when its connection, its answer or the whole server is lost (faults F33 to F38)."""
+
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from sqlalchemy import func, insert, select, update
+
+from itsm.errors import Transient
+from prove.postgres import PostgresServer
+from prove.proxy import CuttingProxy
+from store.postgres import backend, writer
+from store.postgres.session import Session
+from store.raced import Raced
+from store.schema import counter
+from store.settings import PostgresSettings, StoreSettings
+from store.store import Store
+from store.transaction import Tx
+
+pytestmark = pytest.mark.postgres_only("it speaks of connections")
+Clock = Callable[..., object]
+
+
+def put(tx: Tx) -> int:
+    """Insert a row that no index would refuse a second time."""
+    number = tx.new_id()
+    tx.connection.execute(insert(counter).values(desk_id=tx.desk_id, name=f"n{number}", next=1))
+    return number
+
+
+def count(store: Store) -> int:
+    return store.read(lambda tx: tx.connection.execute(select(func.count()).select_from(counter)).scalar_one())
+
+
+def until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < deadline, "it never came to be"
+        time.sleep(0.02)
+
+
+def test_a_commit_whose_answer_is_lost_is_found_and_not_run_again(distant: Store, proxy: CuttingProxy) -> None:
+    proxy.cut("answer")
+    assert distant.write(put).result(60)
+    assert (proxy.cuts, count(distant)) == (1, 1)
+
+
+def test_run_again_blindly_it_would_be_there_twice(distant: Store, proxy: CuttingProxy, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Session, "resolved", lambda self, engine: False)
+    proxy.cut("answer")
+    distant.write(put).result(60)
+    assert count(distant) == 2
+
+
+def test_an_end_that_nobody_can_tell_is_said_to_be_unknown(distant: Store, proxy: CuttingProxy, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("store.postgres.session.RESOLVE_SECONDS", 0.0)
+    proxy.cut("answer")
+    with pytest.raises(Transient, match="nobody knows"):
+        distant.write(put).result(60)
+    assert count(distant) == 1
+
+
+def test_a_commit_that_never_arrived_is_run_again(distant: Store, proxy: CuttingProxy) -> None:
+    proxy.cut("before")
+    distant.write(put).result(60)
+    assert (proxy.cuts, count(distant)) == (1, 1)
+
+
+def test_sessions_that_an_administrator_ends_are_not_noticed(store: Store, postgres_server: PostgresServer) -> None:
+    end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    database = str(store.settings.postgres.url).rpartition("/")[2]  # type: ignore[union-attr]
+    for _ in range(3):
+        store.write(put).result(60)
+        assert store.read(lambda tx: tx.connection.execute(select(1)).scalar_one()) == 1
+        assert postgres_server.sql(end, database=database)[0][0] >= 2
+    store.write(put).result(60)
+    assert count(store) == 4
+
+
+def test_a_session_that_ends_in_the_middle_is_run_anew_as_a_whole(store: Store) -> None:
+    runs: list[int] = []
+
+    def ends_itself_once(tx: Tx) -> None:
+        runs.append(put(tx))
+        if len(runs) == 1:
+            tx.connection.exec_driver_sql("SELECT pg_terminate_backend(pg_backend_pid())")
+
+    store.write(ends_itself_once).result(60)
+    assert (len(runs), count(store)) == (2, 1)
+
+
+def test_two_that_lock_in_reverse_order_both_come_through_and_without_another_run_one_fails(store: Store) -> None:
+    store.write(
+        lambda tx: tx.connection.execute(insert(counter), [{"desk_id": 1, "name": name, "next": 0} for name in "ab"]).rowcount
+    ).result(60)
+
+    def cross(first: str, second: str, meet: threading.Barrier) -> Callable[[Tx], None]:
+        runs: list[int] = []
+
+        def work(tx: Tx) -> None:
+            for name in (first, second):
+                tx.connection.execute(update(counter).where(counter.c.desk_id == 1, counter.c.name == name).values(next=counter.c.next + 1))
+                if name == first and not runs:
+                    runs.append(1)
+                    meet.wait(30)
+
+        return work
+
+    meet = threading.Barrier(2)
+    for future in [store.write(cross("a", "b", meet)), store.write(cross("b", "a", meet))]:
+        future.result(60)
+    assert store.read(lambda tx: tx.connection.execute(select(counter.c.next)).scalars().all()) == [2, 2]
+    meet = threading.Barrier(2)
+    futures = [store.write(cross("a", "b", meet), again=False), store.write(cross("b", "a", meet), again=False)]
+    told = [future.exception(60) for future in futures]
+    assert sorted(type(each).__name__ for each in told) == ["NoneType", "Raced"]
+
+
+def test_a_lock_that_somebody_holds_is_told_in_time_and_holds_up_no_more(
+    make_place: Callable[..., StoreSettings], clock: Clock, postgres_server: PostgresServer
+) -> None:
+    settings = make_place(postgres={"lock_timeout_seconds": 1})
+    store = Store(settings, clock=clock)
+    with psycopg.connect(settings.postgres.url) as admin:  # type: ignore[union-attr]
+        admin.execute("LOCK TABLE counter IN ACCESS EXCLUSIVE MODE")
+        with pytest.raises(Transient, match="lock timeout"):
+            store.write(put).result(60)
+        admin.rollback()
+    assert store.write(put).result(60)
+    store.close()
+
+
+def test_when_every_writer_stands_still_nobody_else_is_kept_waiting(
+    make_place: Callable[..., StoreSettings], clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "STALL_SECONDS", 0.0)
+    store, go, busy = Store(make_place(postgres={"writers": 1}), clock=clock), threading.Event(), threading.Event()
+
+    def stands(tx: Tx) -> None:
+        busy.set()
+        go.wait(60)
+
+    slow = store.write(stands)
+    busy.wait(60)
+    waiting = store.write(put)
+    with pytest.raises(Transient, match="does not answer"):
+        store.write(put)
+    go.set()
+    slow.result(60)
+    waiting.result(60)
+    store.close()
+
+
+def test_too_many_reads_at_once_are_transient(
+    monkeypatch: pytest.MonkeyPatch, make_place: Callable[..., StoreSettings], clock: Clock
+) -> None:
+    monkeypatch.setattr(backend, "POOL_WAIT_SECONDS", 0.05)
+    store = Store(make_place(postgres={"readers": 1}), clock=clock)
+    with store._readers.connect(), pytest.raises(Transient, match="too many reads"):
+        store.read(lambda tx: None)
+    store.close()
+
+
+@pytest.fixture
+def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    """A server that may be crashed, and keeps what it promised."""
+    with tempfile.TemporaryDirectory(prefix="triaged-postgres-", ignore_cleanup_errors=True) as name:
+        Path(name).chmod(0o755)
+        server = PostgresServer(Path(name) / "server", durable=True)
+        yield server
+        server.stop()
+
+
+def settings_on(server: PostgresServer, folder: Path) -> StoreSettings:
+    return StoreSettings(path=str(folder), postgres=PostgresSettings(url=server.make_database("own"), writers=2))
+
+
+@pytest.mark.sqlite_only("it has a server of its own")
+@pytest.mark.usefixtures("postgres_server")
+def test_a_database_that_goes_away_is_told_at_once_and_comes_back_by_itself(
+    own_server: PostgresServer, tmp_path: Path, clock: Clock
+) -> None:
+    store = Store(settings_on(own_server, tmp_path), clock=clock)
+    told = [store.write(put).result(60)]
+    own_server.stop()
+    with pytest.raises(Transient):
+        store.write(put).result(60)
+    until(lambda: store.away is not None)
+    for ask in (lambda: store.write(put), lambda: store.read(lambda tx: None)):
+        with pytest.raises(Transient, match="database"):
+            ask()
+    own_server.start()
+    until(lambda: store.away is None)
+    told.append(store.write(put).result(60))
+    assert count(store) == len(told)
+    store.close()
+
+
+@pytest.mark.sqlite_only("it has a server of its own")
+@pytest.mark.usefixtures("postgres_server")
+def test_a_server_that_crashes_under_load_keeps_all_that_was_told(own_server: PostgresServer, tmp_path: Path, clock: Clock) -> None:
+    store = Store(settings_on(own_server, tmp_path), clock=clock)
+    told: list[int] = []
+    stop = threading.Event()
+
+    def write() -> None:
+        while not stop.is_set():
+            try:
+                told.append(store.write(put).result(60))
+            except Transient:
+                time.sleep(0.05)
+
+    threads = [threading.Thread(target=write) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for _ in range(2):
+        before = len(told)
+        until(lambda before=before: len(told) > before + 20)
+        own_server.crash()
+    after = len(told)
+    until(lambda: len(told) > after + 20)
+    stop.set()
+    for thread in threads:
+        thread.join(60)
+    stored = store.read(lambda tx: set(tx.connection.execute(select(counter.c.name)).scalars()))
+    assert {f"n{number}" for number in told} <= stored
+    store.close()
+
+
+def test_raced_is_a_conflict_for_whoever_does_not_decide_again() -> None:
+    assert Raced("x").status == 409
