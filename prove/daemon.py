@@ -53,9 +53,9 @@ def free_ports(count: int) -> list[int]:
 class Daemon:
     """One data directory and the processes that live on it, one after another."""
 
-    def __init__(self, folder: Path, relay_port: int, *, data: Path | None = None, more: str = "") -> None:
+    def __init__(self, folder: Path, relay_port: int, *, data: Path | None = None, more: str = "", roles: str = "all") -> None:
         """Write the configuration, `more` of it at the end; nothing runs yet. The store is at `var` below `data`, or below the folder."""
-        self.folder = folder
+        self.folder, self._roles = folder, roles
         self.smtp_port, self.http_port = free_ports(2)
         self.configuration = folder / "triaged.toml"
         text = CONFIGURATION.format(folder=data or folder, smtp=self.smtp_port, http=self.http_port, relay=relay_port)
@@ -80,7 +80,10 @@ class Daemon:
         environment["TRIAGED_CRASH_AT"] = crash_at
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "triaged", "run", "--config", str(self.configuration)], env=environment, stdout=log, stderr=log
+                [sys.executable, "-m", "triaged", "run", "--config", str(self.configuration), "--role", self._roles],
+                env=environment,
+                stdout=log,
+                stderr=log,
             )
 
     def alive(self) -> bool:
@@ -99,6 +102,16 @@ class Daemon:
             except (urllib.error.URLError, OSError):
                 time.sleep(0.04)
         raise TimeoutError(f"the daemon did not get ready; its last words: {(self.folder / 'log').read_text()[-2_000:]}")
+
+    def pause(self) -> None:
+        """SIGSTOP: it stands still, its connections open, its locks held."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+
+    def wake(self) -> None:
+        """SIGCONT."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
         """SIGKILL, and reap."""

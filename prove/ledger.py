@@ -3,7 +3,10 @@
 import sqlite3
 import time
 from collections import Counter
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -15,6 +18,7 @@ from store.store import Store
 from triaged import clock
 
 DRAIN_SECONDS = 300.0
+Ask = Callable[[str], list[tuple[Any, ...]]]
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,27 +66,33 @@ def drained(folder: Path) -> bool:
 
 
 def judge(folder: Path, ledger: Ledger, relay: RecordingRelay, *, kills: int) -> Verdict:
-    """Everything that must hold after the last life has drained and stopped."""
-    connection = sqlite3.connect(database(folder))
-    try:
-        findings = [*_mails(connection, ledger), *_alerts(connection, ledger), *_sent(connection, relay)]
-        tickets = int(connection.execute("SELECT count(*) FROM ticket").fetchone()[0])
-        if connection.execute("PRAGMA integrity_check").fetchall() != [("ok",)]:
-            findings.append("the database is corrupt")
-    finally:
-        connection.close()
+    """Everything that must hold after the last life has drained and stopped, on SQLite."""
+    with closing(sqlite3.connect(database(folder))) as connection:
+
+        def ask(query: str) -> list[tuple[Any, ...]]:
+            return connection.execute(query).fetchall()
+
+        damaged = ask("PRAGMA integrity_check") != [("ok",)]
+        verdict = compare(ask, StoreSettings(path=str(folder / "var")), ledger, relay, kills=kills)
+    return msgspec.structs.replace(verdict, findings=(*verdict.findings, "the database is corrupt")) if damaged else verdict
+
+
+def compare(ask: Ask, settings: StoreSettings, ledger: Ledger, relay: RecordingRelay, *, kills: int) -> Verdict:
+    """The same on any engine; `ask` runs a query in words that both know."""
+    findings = [*_mails(ask, ledger), *_alerts(ask, ledger), *_sent(ask, relay)]
+    tickets = int(ask("SELECT count(*) FROM ticket")[0][0])
     extra = sum(len(copies) - 1 for copies in relay.copies.values())
     if extra > kills * 8:  # at most what was in flight at each kill: one a connection, and their records
         findings.append(f"{extra} extra copies for {kills} kills")
-    findings += _verified(folder)
+    findings += _verified(settings)
     acknowledged = len(ledger.mails) + len(ledger.alerts) + len(ledger.resolved)
     return Verdict(findings=tuple(findings), acknowledged=acknowledged, tickets=tickets, extra_copies=extra, repeats=ledger.repeats)
 
 
-def _mails(connection: sqlite3.Connection, ledger: Ledger) -> list[str]:
+def _mails(ask: Ask, ledger: Ledger) -> list[str]:
     """Each acknowledged mail made one entry; a reply's is on the ticket of what it answers; a key has one answer."""
     statement = "SELECT message_id, ticket_id FROM entry WHERE message_id IS NOT NULL AND direction = 'inbound'"
-    rows = [(name.removesuffix("@x.example"), ticket) for name, ticket in connection.execute(statement)]
+    rows = [(name.removesuffix("@x.example"), ticket) for name, ticket in ask(statement)]
     ticket_of = dict(rows)
     findings = _compare("mail", ledger.mails, ledger.tried_mails, Counter(name for name, _ in rows))
     findings += [
@@ -92,26 +102,26 @@ def _mails(connection: sqlite3.Connection, ledger: Ledger) -> list[str]:
     ]
     findings += [f"the key {key} was answered by {sorted(ids)}" for key, ids in ledger.answers.items() if len(ids) > 1]
     asked = {name for name in ticket_of if name not in ledger.replies}
-    opened = connection.execute("SELECT count(*) FROM ticket WHERE requester <> ''").fetchone()[0]
+    opened = ask("SELECT count(*) FROM ticket WHERE requester <> ''")[0][0]
     if opened != len(asked):
         findings.append(f"{len(asked)} mails made {opened} tickets")
     return findings
 
 
-def _alerts(connection: sqlite3.Connection, ledger: Ledger) -> list[str]:
+def _alerts(ask: Ask, ledger: Ledger) -> list[str]:
     """Each alert made one ticket however often it came, and that is resolved exactly where its resolve came."""
-    rows = connection.execute("SELECT subject, state FROM ticket WHERE requester = ''").fetchall()
+    rows = ask("SELECT subject, state FROM ticket WHERE requester = ''")
     findings = _compare("alert", ledger.alerts, ledger.tried_alerts, Counter(name for name, _ in rows))
     over = {name for name, state in rows if state in ("resolved", "closed")}
     findings += [f"alert {name} was resolved and its ticket is open" for name in ledger.resolved - over]
     return findings + [f"alert {name} was never resolved by anybody and its ticket is" for name in over - ledger.tried_resolves]
 
 
-def _sent(connection: sqlite3.Connection, relay: RecordingRelay) -> list[str]:
+def _sent(ask: Ask, relay: RecordingRelay) -> list[str]:
     """Each ticket was acknowledged once; what was sent, the relay has; its copies are the same."""
-    acknowledgements = Counter(row[0] for row in connection.execute("SELECT ticket_id FROM outbox WHERE event = 'acknowledged'"))
-    sent = {row[0] for row in connection.execute("SELECT message_id FROM outbox WHERE state = 'sent'")}
-    unsent = connection.execute("SELECT count(*) FROM outbox WHERE state NOT IN ('sent', 'suppressed')").fetchone()[0]
+    acknowledgements = Counter(row[0] for row in ask("SELECT ticket_id FROM outbox WHERE event = 'acknowledged'"))
+    sent = {row[0] for row in ask("SELECT message_id FROM outbox WHERE state = 'sent'")}
+    unsent = ask("SELECT count(*) FROM outbox WHERE state NOT IN ('sent', 'suppressed')")[0][0]
     findings = [f"ticket {ticket} has {count} acknowledgements" for ticket, count in acknowledgements.items() if count != 1]
     findings += [f"{message_id} is recorded as sent, the relay never took it" for message_id in sent if message_id not in relay.copies]
     findings += [f"copies of {message_id} differ" for message_id, copies in relay.copies.items() if len(set(copies)) > 1]
@@ -125,8 +135,8 @@ def _compare(kind: str, acknowledged: set[str], tried: set[str], found: Counter[
     return findings + [f"{kind} {name} was never sent by anybody" for name in found if name not in tried]
 
 
-def _verified(folder: Path) -> list[str]:
-    store = Store(StoreSettings(path=str(folder / "var")), clock=clock.now)
+def _verified(settings: StoreSettings) -> list[str]:
+    store = Store(settings, clock=clock.now)
     try:
         return [str(finding) for finding in store.read(lambda tx: list(verify.findings(tx)))]
     finally:

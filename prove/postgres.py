@@ -48,7 +48,7 @@ class PostgresServer:
     def __init__(self, folder: Path, *, durable: bool = False) -> None:
         """Make the data directory and start; `folder` must be new."""
         folder.mkdir(parents=True)
-        self._folder, self._data = folder, folder / "data"
+        self.folder, self._data = folder, folder / "data"
         self._as: dict[str, Any] = {"user": USER, "group": "nogroup", "extra_groups": []} if os.geteuid() == 0 else {}
         if self._as:
             folder.chmod(0o755)
@@ -73,8 +73,8 @@ class PostgresServer:
             try:
                 subprocess.run(probe, check=True, capture_output=True, **self._as)
             except (OSError, subprocess.CalledProcessError):
-                shutil.copytree(wheel, self._folder / "install", ignore=shutil.ignore_patterns("include"))
-                return self._folder / "install"
+                shutil.copytree(wheel, self.folder / "install", ignore=shutil.ignore_patterns("include"))
+                return self.folder / "install"
         return wheel
 
     def _call(self, name: str, *arguments: object) -> None:
@@ -85,7 +85,7 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start the server and wait until it answers."""
-        with (self._folder / "log").open("ab") as log:
+        with (self.folder / "log").open("ab") as log:
             command = [str(self._bin / "postgres"), "-D", str(self._data)]
             self.process = subprocess.Popen(command, stdout=log, stderr=log, cwd="/", env=self._environment, **self._as)
         deadline = time.monotonic() + START_SECONDS
@@ -96,7 +96,7 @@ class PostgresServer:
                 self.sql("SELECT 1")
                 return
             time.sleep(0.05)
-        raise RuntimeError(f"the server did not start: {(self._folder / 'log').read_text()[-2000:]}")
+        raise RuntimeError(f"the server did not start: {(self.folder / 'log').read_text()[-2000:]}")
 
     def stop(self, which: signal.Signals = signal.SIGINT) -> None:
         """SIGINT is a fast shutdown, SIGQUIT an immediate one, as after a crash; SIGTERM would wait for the clients."""
