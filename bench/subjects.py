@@ -5,6 +5,7 @@ import bench.growth.rows
 import bench.latency.rows
 import bench.machine.rows
 import bench.peers.rows
+import bench.postgres.rows
 import bench.smtp.rows
 import bench.whole.rows
 from bench.row import Row
@@ -17,7 +18,8 @@ SUBJECTS: dict[str, tuple[Row, ...]] = {
     "latency": bench.latency.rows.ROWS,
     "alerts": bench.alerts.rows.ROWS,
     "growth": bench.growth.rows.ROWS,
+    "postgres": bench.postgres.rows.ROWS,
 }
 
 # Minutes long each: only when asked for by name.
-ASKED_FOR: dict[str, tuple[Row, ...]] = {"million": bench.growth.rows.MILLION_ROWS}
+ASKED_FOR: dict[str, tuple[Row, ...]] = {"million": bench.growth.rows.MILLION_ROWS, "postgres-million": bench.postgres.rows.MILLION_ROWS}

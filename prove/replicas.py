@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
+
 from prove import ledger as books
 from prove.clients import Clients, Ledger
 from prove.daemon import Daemon
@@ -50,7 +52,10 @@ class Replicas:
         for each in self.daemons:
             each.wait_ready()
         self.proxy.cut_every(LOST_ANSWER_EVERY)
-        self.clients = [Clients(each, self.ledger, senders=1, posters=1, pause_seconds=0.05) for each in self.daemons]
+        self.clients = [
+            Clients(each, self.ledger, self.relay, senders=1, posters=1, pause_seconds=0.05, seed=place)
+            for place, each in enumerate(self.daemons)
+        ]
         for clients in self.clients:
             clients.start()
 
@@ -167,7 +172,7 @@ def disturb(folder: Path, *, seed: int, kinds: Sequence[str], minutes: float | N
         cuts = replicas.proxy.cuts
     found = (*findings, *verdict.findings)
     return (
-        books.Verdict(findings=found, acknowledged=verdict.acknowledged, tickets=verdict.tickets, extra_copies=verdict.extra_copies),
+        msgspec.structs.replace(verdict, findings=found),
         done,
         cuts,
     )
@@ -198,7 +203,7 @@ def main() -> int:
     told = ", ".join(f"{count} x {kind}" for kind, count in sorted(done.items()))
     figure = (
         f"{told}, {cuts} answers to a COMMIT lost, {verdict.acknowledged} acknowledged, {verdict.tickets} tickets, "
-        f"{verdict.extra_copies} extra copies, {len(verdict.findings)} findings, seed {seed}, {(time.monotonic() - began) / 60:.1f} minutes"
+        f"{verdict.repeats} sent again, {verdict.extra_copies} extra copies, {len(verdict.findings)} findings, seed {seed}, {(time.monotonic() - began) / 60:.1f} minutes"
     )
     if asked.record:
         write_record("replicas", figure, held=not verdict.findings)

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from sqlalchemy import ScalarSelect, literal, select, update
+from sqlalchemy import ScalarSelect, Select, Table, literal, select, update
 
 from itsm.notification import DeliveryState
 from store.inbox import PENDING
@@ -17,21 +17,16 @@ def release_dead(tx: Tx, *, silent: timedelta) -> int:
     Envelopes are tried alone afterwards: they may be why the process died. A mail that is being sent stays until its own
     lease ends. A process that only stood still finds out by fence and outcome that it was given up.
     """
-    living = _living(tx, silent)
-    envelopes = update(inbox).where(
-        inbox.c.desk_id == tx.desk_id,
-        inbox.c.state == literal(PENDING, literal_execute=True),
-        inbox.c.claimed_by.is_not(None),
-        inbox.c.claimed_by.not_in(living),
-    )
-    mails = update(outbox).where(
-        outbox.c.desk_id == tx.desk_id,
-        outbox.c.state == literal(DeliveryState.QUEUED.value, literal_execute=True),
-        outbox.c.claimed_by.is_not(None),
-        outbox.c.claimed_by.not_in(living),
-    )
+    envelopes = update(inbox).where(inbox.c.desk_id == tx.desk_id, inbox.c.id.in_(_orphans(tx, inbox, PENDING, silent)))
+    mails = update(outbox).where(outbox.c.desk_id == tx.desk_id, outbox.c.id.in_(_orphans(tx, outbox, DeliveryState.QUEUED.value, silent)))
     count = tx.connection.execute(envelopes.values(claimed_by=None, alone=True)).rowcount
     return count + tx.connection.execute(mails.values(claimed_by=None)).rowcount
+
+
+def _orphans(tx: Tx, table: Table, state: str, silent: timedelta) -> Select[tuple[int]]:
+    """What a dead process has claimed; a row that it still holds locked, standing still in a transaction, is left for later."""
+    here = (table.c.desk_id == tx.desk_id, table.c.state == literal(state, literal_execute=True), table.c.claimed_by.is_not(None))
+    return select(table.c.id).where(*here, table.c.claimed_by.not_in(_living(tx, silent))).with_for_update(skip_locked=True, of=table)
 
 
 def _living(tx: Tx, silent: timedelta) -> ScalarSelect[int]:

@@ -243,7 +243,8 @@ def record_same(tx: Tx, counts: Sequence[tuple[int, int]], outcome: Outcome) -> 
 
 def quarantine(tx: Tx, inbox_id: int, reason: str) -> None:
     """Set a whole envelope aside: its parse gave no parts, or it failed too often. It stays visible and can be retried."""
-    _set(tx, [inbox_id], state=QUARANTINED, reason=reason[:MAX_REASON], claimed_by=None, done_at=None)
+    here = update(inbox).where(inbox.c.desk_id == tx.desk_id, inbox.c.id == inbox_id, _is(PENDING))  # not what another finished meanwhile
+    tx.connection.execute(here.values(state=QUARANTINED, reason=reason[:MAX_REASON], claimed_by=None, done_at=None))
 
 
 def release(tx: Tx, ids: Sequence[int], *, not_before: datetime | None = None) -> None:

@@ -145,6 +145,33 @@ def test_without_looking_again_it_would_never_get_out_of_the_conflict(desk, mail
     stalled.close()
 
 
+def test_a_process_that_slept_sets_nothing_aside_that_was_finished_meanwhile(desk, mail):
+    parts, stalled = lost_claim(desk, mail)
+    desk.triage()
+    stalled.write(lambda tx: inbox.quarantine(tx, parts[0].envelope.id, "too late")).result(60)
+    stalled.close()
+    assert desk.inbox(parts[0].envelope.id).state == "done"
+
+
+def test_a_row_that_a_sleeper_still_holds_locked_keeps_nobody_waiting(desk, mail):
+    desk.put(mail())
+    desk.put(mail("m2"))
+    claimed_parts(desk, 404)  # no process of that number beats
+    held, go = threading.Event(), threading.Event()
+
+    def hold(tx):
+        tx.connection.exec_driver_sql("SELECT id FROM inbox WHERE desk_id = 1 ORDER BY id LIMIT 1 FOR UPDATE")
+        held.set()
+        go.wait(60)
+
+    sleeper = desk.store.write(hold)
+    held.wait(60)
+    assert desk.store.write(lambda tx: claims.release_dead(tx, silent=timedelta(seconds=60))).result(60) == 1
+    go.set()
+    sleeper.result(60)
+    assert desk.store.write(lambda tx: claims.release_dead(tx, silent=timedelta(seconds=60))).result(60) == 1
+
+
 def test_a_claim_of_a_process_that_beats_is_left_alone(desk, mail):
     desk.put(mail())
     claimed_parts(desk, desk.store.process_id)

@@ -1,5 +1,6 @@
 """The migrations make the schema that a first start makes, in one commit, and only under the data lock."""
 
+import ast
 import sqlite3
 import subprocess
 from collections.abc import Callable
@@ -97,3 +98,41 @@ def test_a_crash_during_an_upgrade_leaves_the_old_schema_or_the_new(
     assert bool(schema_of(settings)) is made
     assert run_python(UPGRADE, msgspec.json.encode(settings).decode()).returncode == 0
     assert migrate.status(settings).pending == ()
+
+
+ADDING = {"create_table", "create_index", "add_column"}
+
+
+def takes_from_old_code(source: str) -> list[str]:
+    """What an `_expand` migration does that code of the version before could not live with (fault F41)."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and ast.unparse(node.func.value) == "op"):
+            continue
+        if node.func.attr not in ADDING:
+            found.append(node.func.attr)
+        elif node.func.attr == "add_column":
+            given = {each.arg: ast.unparse(each.value) for each in node.args[1].keywords}  # type: ignore[attr-defined]  # a call of sa.Column
+            if given.get("nullable", "True") != "True" and "server_default" not in given:
+                found.append(f"{ast.unparse(node.args[1])} without a default")
+    return found
+
+
+def test_a_migration_that_expands_leaves_all_that_the_version_before_uses() -> None:
+    for file in sorted((migrate.MIGRATIONS / "versions").glob("*_expand*.py")):
+        assert takes_from_old_code(file.read_text()) == [], file.name
+
+
+@pytest.mark.parametrize(
+    ("statement", "taken"),
+    [
+        ("op.drop_column('inbox', 'peer')", 1),
+        ("op.alter_column('inbox', 'peer', new_column_name='p')", 1),
+        ("op.add_column('inbox', sa.Column('x', sa.Text(), nullable=False))", 1),
+        ("op.add_column('inbox', sa.Column('x', sa.Text(), nullable=False, server_default=''))", 0),
+        ("op.add_column('inbox', sa.Column('x', sa.Text(), nullable=True))", 0),
+        ("op.create_index('i', 'inbox', ['desk_id'])", 0),
+    ],
+)
+def test_what_old_code_could_not_live_with_is_seen(statement: str, taken: int) -> None:
+    assert len(takes_from_old_code(statement)) == taken
