@@ -25,6 +25,7 @@ DATABASE = "replicas"
 CLAIM_SECONDS = 4
 ORPHAN_SECONDS = 20  # the relay answers at once: what is "sending" for longer has lost its sender
 LOST_ANSWER_EVERY = 12  # COMMITs of the third replica
+READY_SECONDS = 240.0
 SETTINGS = """
 [store.postgres]
 url = "{url}"
@@ -97,10 +98,20 @@ class Replicas:
         """Nothing is disturbed any more; whoever died of it is started again."""
         self.proxy.cut_every(0)
         for each in self.daemons:
-            if not each.alive():
-                each.start()
-        for each in self.daemons:
-            each.wait_ready()
+            self._wait_ready(each)
+
+    def _wait_ready(self, daemon: Daemon) -> None:
+        """Until it answers, started again should it have died; a loaded machine is given time."""
+        deadline = time.monotonic() + READY_SECONDS
+        while True:
+            if not daemon.alive():
+                daemon.start()
+            try:
+                if daemon.wait_ready():
+                    return
+            except TimeoutError:
+                if time.monotonic() > deadline:
+                    raise AssertionError(f"a replica never got ready: {(daemon.folder / 'log').read_text()[-3000:]}") from None
 
     def drained(self) -> bool:
         """Wait until all is triaged and sent; leases of senders that are no more run out meanwhile."""

@@ -65,6 +65,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "tags": ["remote"],
         "suppress": False,
     },
+    "store.postgres": {"url": "postgresql://triaged@db.example.org/triaged?sslmode=verify-full", "password_file": "secrets/database"},
     "notifier.relay": {"host": "relay.example.org", "login": "triaged", "password_file": "secrets/relay"},
 }
 

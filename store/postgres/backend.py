@@ -1,6 +1,7 @@
 """Opens PostgreSQL: pools, session settings, the checks without which we do not start."""
 
 import importlib
+import time
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +14,7 @@ from itsm.errors import Permanent, Transient
 from store.instants import from_column
 from store.postgres import errors
 from store.postgres.numbers import Numbers
+from store.postgres.session import BORN
 from store.postgres.writer import PooledWriter
 from store.seams import Seams
 from store.settings import PostgresSettings
@@ -53,10 +55,12 @@ class PostgresBackend:
             connect_args=connect_arguments(self.settings),
             isolation_level="AUTOCOMMIT",
             paramstyle="format",
+            skip_autocommit_rollback=True,  # we end transactions ourselves; a ROLLBACK on a dead connection would hide a COMMIT
         )
 
         @event.listens_for(engine, "connect")
-        def _prepare(connection: Any, _record: Any) -> None:
+        def _prepare(connection: Any, record: Any) -> None:
+            record.info[BORN] = time.monotonic()
             connection.autocommit = True
             connection.execute(session_settings(self.settings))
 

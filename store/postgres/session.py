@@ -1,5 +1,6 @@
 """One writing transaction on PostgreSQL: how it begins, how it ends, and how its end is found out when the answer was lost."""
 
+import threading
 import time
 from contextlib import suppress
 from datetime import datetime
@@ -13,6 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from store.instants import from_column
 from store.raced import Raced
 
+BORN = "born"  # in the information of a connection: when it was made, by the monotonic clock
 RESOLVE_SECONDS = 15.0
 PAUSE_SECONDS = 0.1
 
@@ -81,3 +83,38 @@ def begin(connection: Connection) -> Session:
         raise
     assert row is not None, "a SELECT without FROM has one row"
     return Session(connection, driver, row[0], from_column(row[1]))
+
+
+class Witness:
+    """An idle session: while it answers, the server has not crashed since it was opened.
+
+    After a crash a number whose transaction left nothing on the disk is given out again, so what `pg_xact_status` then says
+    may be said of a stranger. Its "committed" counts only while a session from before the transaction lives.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        """Nothing is opened yet."""
+        self._engine, self._lock = engine, threading.Lock()
+        self._connection: Connection | None = None
+
+    def present(self) -> Driver:
+        """The session to ask later, opened where there is none; call it before the transaction begins."""
+        with self._lock:
+            if self._connection is None:
+                self._connection = self._engine.connect()
+            return _driver_of(self._connection)
+
+    def lives(self, driver: Driver) -> bool:
+        """Whether the session from then still answers."""
+        with self._lock, suppress(psycopg.Error):
+            driver.execute("SELECT 1")
+            return True
+        return False
+
+    def renew(self) -> None:
+        """Connections were lost: the next transaction gets a session of its own time."""
+        with self._lock:
+            if self._connection is not None:
+                self._connection.invalidate()
+                self._connection.close()
+            self._connection = None

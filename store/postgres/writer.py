@@ -4,19 +4,20 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
 import psycopg
 import structlog
 from prometheus_client import Counter, Gauge
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from itsm.errors import Transient
 from store.job import Done, Job, settle
 from store.postgres.errors import is_lost, told
-from store.postgres.session import Session, begin
+from store.postgres.session import BORN, Driver, Session, Witness, begin
 from store.raced import Raced
 from store.step import step
 from store.transaction import NumberBlock, Tx
@@ -63,6 +64,7 @@ class PooledWriter:
         self._stopped: str | None = None
         self._away: str | None = None
         self._busy, self._moved_at = 0, time.monotonic()
+        self._witness, self._lost_at = Witness(engine), 0.0
         self._threads = [threading.Thread(target=self._run, name=f"store-writer-{each}", daemon=True) for each in range(threads)]
         for thread in self._threads:
             thread.start()
@@ -93,6 +95,7 @@ class PooledWriter:
             self._ready.notify_all()
         for thread in self._threads:
             thread.join()
+        self._witness.renew()
 
     def _run(self) -> None:
         while jobs := self._take():
@@ -192,7 +195,9 @@ class PooledWriter:
                 raise found from error
 
     def _once(self, work: Callable[[Tx], Any], steps: list[str]) -> Committed:
-        with self._engine.connect() as connection:
+        witness = self._witness.present()
+        connection = self._connect()
+        try:
             session = begin(connection)
             tx = Tx(
                 connection,
@@ -209,12 +214,24 @@ class PooledWriter:
             except BaseException:
                 session.roll_back()
                 raise
-            self._commit(session)
+            self._commit(session, witness)
+        finally:
+            with suppress(DBAPIError):  # what is committed stays committed, however its connection ends
+                connection.close()
         for name in steps:
             step(f"{name}.after_commit")
         return result, tx.after_commit
 
-    def _commit(self, session: Session) -> None:
+    def _connect(self) -> Connection:
+        """A connection that was made after the last one that was lost."""
+        while True:
+            connection = self._engine.connect()
+            if connection.info.get(BORN, 0.0) >= self._lost_at:
+                return connection
+            connection.invalidate()
+            connection.close()
+
+    def _commit(self, session: Session, witness: Driver) -> None:
         """Commit; when the answer is lost, ask what became of the transaction, and never run it again unless it was rolled back."""
         began = time.monotonic()
         try:
@@ -222,7 +239,9 @@ class PooledWriter:
         except psycopg.Error as error:
             if not is_lost(error):
                 raise
-            committed = self._resolve(session)
+            committed = session.resolved(self._engine)
+            if committed and not self._witness.lives(witness):
+                committed = None  # the server may have crashed and given the number to another
             AMBIGUOUS.labels({True: "committed", False: "rolled_back", None: "unknown"}[committed]).inc()
             log.warning("the answer to a commit was lost", transaction=session.transaction, committed=committed)
             if committed is None:
@@ -231,13 +250,10 @@ class PooledWriter:
                 raise
         COMMIT_SECONDS.observe(time.monotonic() - began)
 
-    def _resolve(self, session: Session) -> bool | None:
-        """Whether a transaction was committed, as the database says on another connection; None when it cannot be asked."""
-        return session.resolved(self._engine)
-
     def _reachable(self, why: BaseException) -> bool:
         """Whether a new connection can be had; if not, everybody is told at once and this thread looks until it can."""
-        self._engine.dispose()  # the others of the pool have gone the same way, or will not be missed
+        self._witness.renew()
+        self._lost_at = time.monotonic()  # the others of the pool have gone the same way, or will not be missed
         if self._look():
             return True
         with self._ready:
@@ -254,7 +270,7 @@ class PooledWriter:
 
     def _look(self) -> bool:
         try:
-            with self._engine.connect() as connection:
+            with self._connect() as connection:
                 connection.exec_driver_sql("SELECT 1")
         except DBAPIError:
             return False

@@ -22,7 +22,7 @@ def test_the_example_with_every_key_switched_on_is_valid(tmp_path: Path) -> None
     file = tmp_path / "triaged.toml"
     file.write_text(uncommented())
     (tmp_path / "secrets").mkdir()
-    for name in ("scanner", "zabbix", "relay", "mailbox", "m365"):
+    for name in ("scanner", "zabbix", "relay", "database", "mailbox", "m365"):
         (tmp_path / "secrets" / name).write_text("secret\n")
     configuration = load(str(file), {}).configuration
     assert configuration.service[0].key == "vpn"

@@ -14,7 +14,7 @@ from itsm.errors import Transient
 from prove.postgres import PostgresServer
 from prove.proxy import CuttingProxy
 from store.postgres import backend, writer
-from store.postgres.session import Session
+from store.postgres.session import Session, Witness
 from store.raced import Raced
 from store.schema import counter
 from store.settings import PostgresSettings, StoreSettings
@@ -56,6 +56,25 @@ def test_run_again_blindly_it_would_be_there_twice(distant: Store, proxy: Cuttin
     assert count(distant) == 2
 
 
+@pytest.mark.parametrize("witnessed", [True, False])
+def test_after_a_crash_the_number_may_be_another_ones_and_its_word_is_not_taken(
+    distant: Store, proxy: CuttingProxy, monkeypatch: pytest.MonkeyPatch, witnessed: bool
+) -> None:
+    def lies(_session: Session, _engine: object) -> bool:
+        proxy.partition(on=True)  # as in a crash, every session is gone
+        proxy.partition(on=False)
+        return True
+
+    monkeypatch.setattr(Session, "resolved", lies)
+    if not witnessed:
+        monkeypatch.setattr(Witness, "lives", lambda self, driver: True)
+    proxy.cut("before")
+    told = distant.write(put).exception(60)
+    assert isinstance(told, Transient if witnessed else type(None)), "without the witness a yes is said for what is lost"
+    until(lambda: distant.away is None)
+    assert count(distant) == 0
+
+
 def test_an_end_that_nobody_can_tell_is_said_to_be_unknown(distant: Store, proxy: CuttingProxy, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("store.postgres.session.RESOLVE_SECONDS", 0.0)
     proxy.cut("answer")
@@ -68,6 +87,21 @@ def test_a_commit_that_never_arrived_is_run_again(distant: Store, proxy: Cutting
     proxy.cut("before")
     distant.write(put).result(60)
     assert (proxy.cuts, count(distant)) == (1, 1)
+
+
+def test_a_connection_that_dies_after_the_answer_to_its_commit_makes_nothing_run_again(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = Session.commit
+
+    def and_die(session: Session) -> None:
+        commit(session)
+        session._driver.pgconn.finish()
+
+    monkeypatch.setattr(Session, "commit", and_die)
+    for expected in (1, 2, 3):
+        store.write(put).result(60)
+        assert count(store) == expected
 
 
 def test_sessions_that_an_administrator_ends_are_not_noticed(store: Store, postgres_server: PostgresServer) -> None:
