@@ -16,22 +16,28 @@ from itsm.decision import (
     ChangeTicket,
     ClearTimer,
     Decision,
+    KeepFollower,
     KeepSeries,
     LinkTickets,
     MarkUndelivered,
     Notify,
     OpenTicket,
+    RemoveFollower,
+    ReviseEntry,
     SetTimer,
     SpendBudget,
+    UnlinkTickets,
 )
 from itsm.envelope import Outcome
-from itsm.notification import DeliveryState, Notification
+from itsm.grant import Grant, Role
+from itsm.notification import DeliveryState, Notification, StoredFile
+from itsm.person import Follower
 from itsm.signal import UserMessage
 from itsm.ticket import Ticket, number_text
 from itsm.token import mint_message_id
 from rules.audience import team_by_key
 from rules.series import episodes
-from store import budgets, entries, history, outbox, parts, series_rows, threads, tickets, timers
+from store import budgets, entries, followers, grants, history, outbox, parts, series_rows, threads, tickets, timers
 from store.entries import Entry
 from store.series_rows import SeriesRow
 from store.threads import MailSeen, MailSent
@@ -51,7 +57,7 @@ class Applier:
         self._handles: dict[int, int] = {}
         self._part: Part | None = None
 
-    def apply(self, decision: Decision, part: Part | None, *, kind: str) -> int | None:  # noqa: C901 -- one arm an effect
+    def apply(self, decision: Decision, part: Part | None, *, kind: str) -> int | None:  # noqa: C901, PLR0912 -- one arm an effect
         """Apply every effect; returns the real id of the decision's ticket."""
         self._handles, self._part = {}, part
         for effect in decision.effects:
@@ -77,6 +83,14 @@ class Applier:
                     self._keep_series(effect)
                 case MarkUndelivered():
                     self.workspace.bounced.append(effect.notification_id)
+                case ReviseEntry():
+                    self._revise(effect)
+                case KeepFollower():
+                    self._follow(effect.follower)
+                case RemoveFollower():
+                    self._unfollow(effect)
+                case UnlinkTickets():
+                    self.workspace.gone_links.append((effect.ticket_id, effect.other_id, effect.kind))
                 case _:
                     assert_never(effect)
         ticket_id = self._real(decision.ticket_id) if decision.ticket_id is not None else None
@@ -99,7 +113,7 @@ class Applier:
         self._handles[effect.ticket.id] = ticket_id
         ticket = msgspec.structs.replace(effect.ticket, id=ticket_id, number=self._numbers.take())
         self.workspace.put_ticket(ticket)
-        actor = ticket.requester or f"source:{ticket.source}"
+        actor = ticket.entered_by or ticket.requester or f"source:{ticket.source}"
         self._history(
             ticket, "open", actor, {name: str(getattr(ticket, name)) for name in ("type", "state", "priority", "subject", "team")}
         )
@@ -129,6 +143,27 @@ class Applier:
         content = {"author": effect.author, "visibility": effect.visibility.value, "text_sha256": _digest(effect.text), "note": effect.note}
         self._history(self.workspace.tickets[ticket_id], "entry", effect.author or "unknown", content)
 
+    def _revise(self, effect: ReviseEntry) -> None:
+        self.workspace.revised.append((effect.entry_id, effect.visibility.value, effect.verified))
+        content = {"entry": str(effect.entry_id), "visibility": effect.visibility.value}
+        self._history(self.workspace.tickets[effect.ticket_id], "revise_entry", effect.actor, content)
+
+    def _follow(self, follower: Follower) -> None:
+        key = (follower.ticket_id, follower.address, follower.kind.value)
+        self.workspace.kept_followers[key] = follower
+        others = self.workspace.followers.get(follower.ticket_id, ())
+        self.workspace.followers[follower.ticket_id] = (*(each for each in others if _follower_key(each) != key), follower)
+        content = {"kind": follower.kind.value, "address": follower.address}
+        self._history(self.workspace.tickets[follower.ticket_id], "follow", follower.added_by, content)
+
+    def _unfollow(self, effect: RemoveFollower) -> None:
+        key = (effect.ticket_id, effect.address, effect.kind.value)
+        self.workspace.kept_followers[key] = None
+        others = self.workspace.followers.get(effect.ticket_id, ())
+        self.workspace.followers[effect.ticket_id] = tuple(each for each in others if _follower_key(each) != key)
+        content = {"kind": effect.kind.value, "address": effect.address}
+        self._history(self.workspace.tickets[effect.ticket_id], "unfollow", effect.actor, content)
+
     def _entry(self, effect: AddEntry, ticket_id: int, entry_id: int, message: UserMessage | None) -> Entry:
         part = self._part if message is not None else None
         defects = "; ".join(message.defects) if message else ""
@@ -143,13 +178,14 @@ class Applier:
             kind=message.kind.value if message else "words",
             subject=effect.subject,
             text=effect.text,
-            reply_text=message.reply_text if message else effect.text,
+            reply_text=effect.new_words if effect.new_words is not None else message.reply_text if message else effect.text,
             note="; ".join(each for each in (effect.note, defects) if each),
             message_id=message.message_id if message else None,
             content_sha256=message.content_sha256 if message else None,
             inbox_id=part.envelope.id if part else None,
             part_seq=part.seq if part else None,
             created_at=self.tx.now,
+            trust=effect.trust,
             attachments=message.attachments if message else (),
         )
 
@@ -159,6 +195,7 @@ class Applier:
         recipient = canonical(effect.recipient.address)
         message_id = mint_message_id(self.casework.keys, row_id, recipient, self.casework.desk.domain)
         suppressed = effect.suppressed_because
+        grant = self._grant(effect, ticket) if suppressed is None else None
         self.workspace.notifications.append(
             Notification(
                 id=row_id,
@@ -175,10 +212,37 @@ class Applier:
                 due_at=effect.due_at or self.tx.now,
                 state=DeliveryState.QUEUED if suppressed is None else DeliveryState.SUPPRESSED,
                 suppressed_because=suppressed,
+                reply_grant=grant,
+                attachments=self._files(effect),
             )
         )
         sent = MailSent(outbox_id=row_id, message_id=message_id, recipient=recipient, ticket_id=ticket.id)
         self.workspace.sent[threads.key_of(message_id)] = self.workspace.sent_by_id[row_id] = sent
+
+    def _grant(self, effect: Notify, ticket: Ticket) -> int | None:
+        """A grant of its own for a mail whose reader may answer as an agent; here its place among the new ones, a number when all are written."""
+        if not effect.reply_as or effect.reply_until is None:
+            return None
+        place = len(self.workspace.new_grants)
+        self.workspace.new_grants.append(
+            Grant(id=place, ticket_number=ticket.number, person=effect.reply_as, role=Role.AGENT, expires_at=effect.reply_until)
+        )
+        return place
+
+    def _files(self, effect: Notify) -> tuple[StoredFile, ...]:
+        """Where the files of a mail lie, which is in the mail of the part at hand."""
+        if self._part is None:
+            return ()
+        return tuple(
+            StoredFile(
+                inbox_id=self._part.envelope.id,
+                part_index=each.part_index,
+                filename=each.filename or "",
+                content_type=each.content_type,
+                size_bytes=each.size_bytes,
+            )
+            for each in effect.files
+        )
 
     def _facts(self, ticket: Ticket) -> dict[str, str]:
         """What every template may say of the ticket and the desk, as text."""
@@ -241,8 +305,24 @@ def participants_hash(message: UserMessage) -> bytes:
     return hashlib.sha256("\n".join(addresses).encode("utf-8", "surrogatepass")).digest()
 
 
+def _follower_key(follower: Follower) -> tuple[int, str, str]:
+    return follower.ticket_id, follower.address, follower.kind.value
+
+
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _with_grants(tx: Tx, workspace: Workspace) -> list[Notification]:
+    """Draw the numbers of the new grants together, write them, and put them into the notifications."""
+    if not workspace.new_grants:
+        return workspace.notifications
+    numbers = grants.draw_ids(tx, len(workspace.new_grants))
+    grants.insert_many(tx, [msgspec.structs.replace(each, id=number) for each, number in zip(workspace.new_grants, numbers, strict=True)])
+    return [
+        each if each.reply_grant is None else msgspec.structs.replace(each, reply_grant=numbers[each.reply_grant])
+        for each in workspace.notifications
+    ]
 
 
 def flush(tx: Tx, workspace: Workspace) -> None:
@@ -252,12 +332,16 @@ def flush(tx: Tx, workspace: Workspace) -> None:
     tickets.count_events(tx, workspace.event_counts)
     entries.insert_many(tx, workspace.new_entries)
     threads.remember_many(tx, workspace.new_seen)
+    entries.revise_many(tx, workspace.revised)
     tickets.link_many(tx, workspace.new_links)
+    tickets.unlink_many(tx, workspace.gone_links)
+    kept = workspace.kept_followers
+    followers.keep_many(tx, [each for each in kept.values() if each], [key for key, each in kept.items() if each is None])
     series_rows.keep_many(tx, [workspace.series[key] for key in sorted(workspace.changed_series)])
     budgets.spend(tx, workspace.spending)
     timers.set_many(tx, [(key, due) for key, due in workspace.timers.items() if due is not None])
     timers.clear_many(tx, [key for key, due in workspace.timers.items() if due is None])
-    outbox.enqueue(tx, workspace.notifications)
+    outbox.enqueue(tx, _with_grants(tx, workspace))
     outbox.mark_bounced(tx, workspace.bounced)
     parts.insert_many(tx, [(row.inbox_id, row.seq, row.kind, row.outcome, row.ticket_id, row.reasons) for row in workspace.new_parts])
     history.append_many(tx, [(row.stream, row.kind, row.actor, row.ids, msgspec.json.encode(row.content)) for row in workspace.new_history])

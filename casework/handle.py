@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from casework.apply import Applier, participants_hash
+from casework.around import around, load_for_acts
 from casework.context import Casework
 from casework.load import event_snapshot, incidents_of, keys_of, load, load_tickets, mail_of, mail_snapshot, waits
 from casework.part import Handled, Part
@@ -115,12 +116,14 @@ def perform(tx: Tx, act: Act, casework: Casework) -> Ticket:
         raise Permanent(f"there is no ticket number {act.ticket_number}", status=404)
     if act.expected_version is not None and act.expected_version != found.version:
         raise Conflict(f"the ticket is at version {found.version}, not {act.expected_version}: somebody changed it first")
-    decision = decide_act(act, found, ruleset=casework.ruleset, desk=casework.desk, now=tx.now)
-    if isinstance(decision, Illegal):
-        raise Refused(decision.reason, legal=tuple(verb.value for verb in decision.legal_acts))
     workspace = Workspace(tx.now)
     workspace.tickets[found.id] = found
     workspace.numbers[found.number] = found.id
+    load_for_acts(tx, workspace, [act])
+    snapshot = around(found.id, workspace, others=True)
+    decision = decide_act(act, found, ruleset=casework.ruleset, desk=casework.desk, now=tx.now, snapshot=snapshot)
+    if isinstance(decision, Illegal):
+        raise Refused(decision.reason, legal=tuple(verb.value for verb in decision.legal_acts))
     applier = Applier(tx, workspace, casework, expected=1)
     applier.apply(decision, None, kind="act")
     applier.flush()

@@ -4,18 +4,20 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 
+from casework.around import around, following, load_around, load_reply_tokens, reply_to
 from casework.context import Casework
 from casework.part import Part
 from casework.workspace import Workspace
 from itsm.address import canonical, local_part_of
 from itsm.envelope import Envelope
+from itsm.person import watchers
 from itsm.series import SeriesState
 from itsm.signal import DeliveryReport, MonitoringEvent, UserMessage
 from itsm.ticket import parse_number
 from itsm.token import VERP_PREFIX, is_our_mark, matches_recipient, read_message_id, read_verp
 from rules.answer import every_key
 from rules.snapshot import EventSnapshot, MailSnapshot, Referenced, Returned, SeenBefore
-from store import budgets, entries, series_rows, threads, tickets
+from store import budgets, series_rows, threads, tickets
 from store.transaction import Tx
 
 MAX_REFERENCES = 30  # In-Reply-To and the newest References; the root stays among them
@@ -106,13 +108,14 @@ def _load_mails(tx: Tx, workspace: Workspace, mails: list[tuple[Part, UserMessag
     missing = referenced - workspace.seen.keys() - workspace.sent.keys()
     workspace.pending = threads.pending_in_inbox(tx, missing) if missing else set()
     numbers = {number for _, message in mails if (number := number_in_subject(message)) is not None}
+    numbers |= load_reply_tokens(tx, workspace, mails, casework.keys)
     by_number = tickets.by_numbers(tx, numbers) if numbers else {}
     workspace.tickets |= {ticket.id: ticket for ticket in by_number.values()}
     ids = {seen.ticket_id for rows in workspace.seen.values() for seen in rows if seen.ticket_id is not None}
     ids |= {sent.ticket_id for sent in (*workspace.sent.values(), *workspace.sent_by_id.values())}
     load_tickets(tx, workspace, ids - workspace.tickets.keys())
     workspace.numbers |= {number: ticket.id for number, ticket in by_number.items()}
-    workspace.participants = entries.participants(tx, workspace.tickets) if workspace.tickets else {}
+    load_around(tx, workspace)
     senders = {canonical(message.sender.address) if message.sender else "" for _, message in mails}
     wanted = [key for sender in senders for key in every_key(sender, casework.ruleset.settings, tx.now)]
     workspace.budgets = budgets.used(tx, ((key.key, key.window_start) for key in wanted))
@@ -129,7 +132,10 @@ def mail_snapshot(part: Part, message: UserMessage, workspace: Workspace, casewo
     """What the rules may know about one mail."""
     sender = canonical(message.sender.address) if message.sender else ""
     number = number_in_subject(message)
-    by_subject = workspace.tickets.get(workspace.numbers.get(number, 0)) if number is not None else None
+    named = workspace.tickets.get(workspace.numbers.get(number, 0)) if number is not None else None
+    by_subject = following(named, workspace) if named is not None else None
+    referenced, replied = tuple(_referenced(message, sender, workspace, casework)), reply_to(part, workspace)
+    reached = {each.ticket.id for each in referenced} | {each.id for each in (by_subject, replied and replied.ticket) if each}
     token = verp_of(part.envelope, casework.keys)
     sent = workspace.sent_by_id.get(token) if token is not None else None
     returned = workspace.tickets.get(sent.ticket_id) if sent else None
@@ -144,18 +150,23 @@ def mail_snapshot(part: Part, message: UserMessage, workspace: Workspace, casewo
             for seen in workspace.seen.get(sameness_key(message), ())
             if seen.inbox_id != part.envelope.id
         ),
-        referenced=tuple(_referenced(message, sender, workspace, casework)),
+        referenced=referenced,
         by_subject=by_subject,
         by_subject_participant=by_subject is not None and _participates(sender, by_subject.id, workspace),
         returned=Returned(notification_id=sent.outbox_id, recipient=sent.recipient, ticket=returned) if sent and returned else None,
         budgets_used=workspace.budgets,
+        reply_to=replied,
+        around={ticket_id: around(ticket_id, workspace, others=replied is not None) for ticket_id in reached},
         ours=message.sent_by_us is not None and is_our_mark(casework.keys, message.sent_by_us),
     )
 
 
 def _participates(sender: str, ticket_id: int, workspace: Workspace) -> bool:
     ticket = workspace.tickets[ticket_id]
-    return bool(sender) and (sender == ticket.requester or sender in workspace.participants.get(ticket_id, ()))
+    if not sender or sender == ticket.requester:
+        return bool(sender)
+    watching = {each.address for each in watchers(workspace.followers.get(ticket_id, ()))}
+    return sender in watching or sender in workspace.participants.get(ticket_id, ())
 
 
 def _referenced(message: UserMessage, sender: str, workspace: Workspace, casework: Casework) -> Iterator[Referenced]:
@@ -167,7 +178,7 @@ def _referenced(message: UserMessage, sender: str, workspace: Workspace, casewor
             minted = read_message_id(casework.keys, message_id) == sent.outbox_id
             yield Referenced(
                 message_id=message_id,
-                ticket=workspace.tickets[sent.ticket_id],
+                ticket=following(workspace.tickets[sent.ticket_id], workspace),
                 minted_for_sender=minted and matches_recipient(casework.keys, message_id, sender),
                 participant=_participates(sender, sent.ticket_id, workspace),
             )
@@ -176,7 +187,7 @@ def _referenced(message: UserMessage, sender: str, workspace: Workspace, casewor
             if seen.ticket_id is not None and seen.ticket_id in workspace.tickets:
                 yield Referenced(
                     message_id=message_id,
-                    ticket=workspace.tickets[seen.ticket_id],
+                    ticket=following(workspace.tickets[seen.ticket_id], workspace),
                     minted_for_sender=False,
                     participant=_participates(sender, seen.ticket_id, workspace),
                 )

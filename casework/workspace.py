@@ -8,13 +8,18 @@ from datetime import datetime
 
 from itsm.decision import Reasons
 from itsm.envelope import Outcome
+from itsm.grant import Grant
 from itsm.notification import Notification
+from itsm.person import Follower
 from itsm.ticket import Ticket
+from itsm.token import ReplyToken
+from rules.snapshot import Said
 from store.entries import Entry
 from store.series_rows import SeriesRow
 from store.threads import MailSeen, MailSent
 
 BudgetKey = tuple[str, datetime]
+FollowerKey = tuple[int, str, str]
 TimerKey = tuple[str, int, str, int]
 
 
@@ -52,6 +57,11 @@ class Workspace:
         self.sent_by_id: dict[int, MailSent] = {}
         self.participants: dict[int, frozenset[str]] = {}
         self.pending: set[bytes] = set()
+        self.followers: dict[int, tuple[Follower, ...]] = {}
+        self.reply_tokens: dict[int, ReplyToken] = {}  # by inbox id
+        self.grants: dict[int, Grant] = {}
+        self.said: dict[int, tuple[Said, ...]] = {}
+        self.said_of: set[int] = set()  # numbers of the tickets whose entries are wanted
         self.budgets: dict[BudgetKey, int] = {}
         self.series: dict[tuple[str, str], SeriesRow] = {}
         # to be written
@@ -67,7 +77,15 @@ class Workspace:
         self.spending: dict[BudgetKey, tuple[int, int]] = {}
         self.changed_series: set[tuple[str, str]] = set()
         self.bounced: list[int] = []
+        self.new_grants: list[Grant] = []
+        self.kept_followers: dict[FollowerKey, Follower | None] = {}
+        self.revised: list[tuple[int, str, bool]] = []
+        self.gone_links: list[tuple[int, int, str]] = []
         self.event_counts: dict[int, int] = defaultdict(int)
+
+    def by_number(self) -> dict[int, Ticket]:
+        """Every ticket at hand by its number."""
+        return {number: self.tickets[ticket_id] for number, ticket_id in self.numbers.items() if ticket_id in self.tickets}
 
     def put_ticket(self, ticket: Ticket) -> None:
         """Add a new ticket, or replace one that was loaded; its version rises once in the transaction."""

@@ -5,7 +5,9 @@ from datetime import datetime
 import msgspec
 
 from intake.context import GenericMapping, ParseContext
+from intake.mail.walk import walk
 from intake.parse import parse
+from itsm.notification import FilesFound, FilesWanted
 from itsm.signal import Parsed
 
 
@@ -35,3 +37,14 @@ def parse_one(request: bytes) -> bytes:
     asked = _decode(request)
     context = ParseContext(source=asked.source, received_at=asked.received_at, mapping=asked.mapping, return_path=asked.return_path)
     return _encode(ParseResult(parts=parse(asked.format, asked.body, context)))
+
+
+_decode_files = msgspec.msgpack.Decoder(FilesWanted).decode
+
+
+def files_of(request: bytes) -> bytes:
+    """Take parts out of one mail, as an encoded request and answer."""
+    asked = _decode_files(request)
+    leaves = {leaf.index: leaf for leaf in walk(asked.body).leaves}
+    contents = tuple(leaves[index].octets()[0] if index in leaves else None for index in asked.part_indexes)
+    return _encode(FilesFound(contents=contents))

@@ -39,13 +39,24 @@ class Verb(StrEnum):
     NOTE = "note"
     PRIORITISE = "prioritise"
     CLASSIFY = "classify"
+    WATCH = "watch"
+    UNWATCH = "unwatch"
+    MUTE = "mute"
+    LINK = "link"
+    MERGE = "merge"
+    UNMERGE = "unmerge"
+    SPLIT = "split"
+    ACCEPT = "accept"
+    DROP = "drop"
 
 
 class Act(msgspec.Struct, frozen=True, kw_only=True, tag="act"):
     """One verb on one ticket. `text` is the public words of reply and resolve, or the note; other arguments are by name.
 
     `assign` takes `team` and/or `assignee`; `pend` takes `reason` (customer, vendor, change, scheduled); `resolve` may take
-    `code`; `prioritise` takes `impact` and `urgency` (1..3); `classify` takes `type`, `service` and/or `tags`.
+    `code`; `prioritise` takes `impact` and `urgency` (1..3), or a `priority` (1..5); `classify` takes `type`, `service` and/or
+    `tags`; `watch` and `unwatch` take an `address`; `mute` takes `hours`; `link` takes `to` and `merge` takes `into`, a ticket's
+    number; `split`, `accept` and `drop` take the id of an `entry`, the newest there is when it is left out.
     `expected_version` makes the act a conflict when somebody was faster; None takes the ticket as it is.
     """
 
@@ -55,3 +66,19 @@ class Act(msgspec.Struct, frozen=True, kw_only=True, tag="act"):
     text: str = ""
     arguments: dict[str, str] = {}
     expected_version: int | None = None
+
+
+class Entered(msgspec.Struct, frozen=True, kw_only=True):
+    """A ticket that somebody of the desk opens for a requester who called or came by; `requester` is an address, "" for none."""
+
+    actor: Actor
+    subject: str
+    text: str = ""
+    requester: str = ""
+    requester_name: str = ""
+    type: str = ""
+    team: str = ""
+    service: str = ""
+    impact: int = 0
+    urgency: int = 0
+    acknowledge: bool = True

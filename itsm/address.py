@@ -1,9 +1,11 @@
 """Mail addresses as values: what was written, and the one form under which a person is known."""
 
+import re
 import unicodedata
 
 import msgspec
 
+_BLANK = re.compile(r"[\s<>,;]")
 MAX_ADDRESS_CHARACTERS = 320  # RFC 5321 4.5.3.1.1 and 4.5.3.1.2: 64 octets local-part, "@", 255 octets domain.
 
 
@@ -35,3 +37,9 @@ def local_part_of(address: str) -> str:
     """The canonical local-part of an addr-spec; the whole text when there is no "@"."""
     text = canonical(address)
     return text.rpartition("@")[0] if "@" in text else text
+
+
+def is_mailbox(address: str) -> bool:
+    """Whether it looks like one mail address: no blanks, one "@", something on each side of it."""
+    local, at, domain = address.partition("@")
+    return bool(local and at and domain) and "@" not in domain and len(address) <= MAX_ADDRESS_CHARACTERS and not _BLANK.search(address)

@@ -8,7 +8,9 @@ import msgspec
 from itsm.address import Address
 from itsm.envelope import Outcome
 from itsm.notification import Event
+from itsm.person import Follower, FollowerKind
 from itsm.series import SeriesState
+from itsm.signal import Attachment
 from itsm.ticket import Ticket
 
 MAX_TICKETS_A_DECISION = 50
@@ -16,11 +18,12 @@ MAX_NEAR_MISSES = 10
 
 
 class Visibility(StrEnum):
-    """Who may read an entry of a ticket; `held` waits for an agent to accept it and has no side effect."""
+    """Who may read an entry of a ticket; `held` waits for an agent and has no side effect, `dropped` is kept and shown to nobody else."""
 
     PUBLIC = "public"
     INTERNAL = "internal"
     HELD = "held"
+    DROPPED = "dropped"
 
 
 class Direction(StrEnum):
@@ -50,7 +53,10 @@ class ChangeTicket(msgspec.Struct, frozen=True, kw_only=True, tag="change_ticket
 
 
 class AddEntry(msgspec.Struct, frozen=True, kw_only=True, tag="add_entry"):
-    """Words on a ticket. `from_signal` keeps the part's mail with it: attachments, Message-ID for threading, defects."""
+    """Words on a ticket. `from_signal` keeps the part's mail with it: attachments, Message-ID for threading, defects.
+
+    `new_words` are the words without what they quote; None: those the parser found. `trust` is the level of who wrote them.
+    """
 
     ticket_id: int
     direction: Direction
@@ -62,6 +68,8 @@ class AddEntry(msgspec.Struct, frozen=True, kw_only=True, tag="add_entry"):
     text: str = ""
     from_signal: bool = False
     note: str = ""
+    new_words: str | None = None
+    trust: int = 0
 
 
 class LinkTickets(msgspec.Struct, frozen=True, kw_only=True, tag="link_tickets"):
@@ -95,6 +103,8 @@ class Notify(msgspec.Struct, frozen=True, kw_only=True, tag="notify"):
     """One notice to one recipient. With `suppressed_because` it is recorded and never sent.
 
     `facts` are the texts the template may use; number, subject, desk name and addresses are added by apply.
+    `reply_as` is the key of the agent whom the mail's reply address shall be bound to until `reply_until`, "" for none. `files` are
+    attachments of the part at hand that go with it.
     """
 
     ticket_id: int
@@ -105,6 +115,9 @@ class Notify(msgspec.Struct, frozen=True, kw_only=True, tag="notify"):
     references: tuple[str, ...] = ()
     suppressed_because: str | None = None
     due_at: datetime | None = None
+    reply_as: str = ""
+    reply_until: datetime | None = None
+    files: tuple[Attachment, ...] = ()
 
 
 class SpendBudget(msgspec.Struct, frozen=True, kw_only=True, tag="spend_budget"):
@@ -127,7 +140,55 @@ class MarkUndelivered(msgspec.Struct, frozen=True, kw_only=True, tag="mark_undel
     notification_id: int
 
 
-Effect = OpenTicket | ChangeTicket | AddEntry | LinkTickets | SetTimer | ClearTimer | Notify | SpendBudget | KeepSeries | MarkUndelivered
+class ReviseEntry(msgspec.Struct, frozen=True, kw_only=True, tag="revise_entry"):
+    """An entry that was held is taken in, or dropped."""
+
+    ticket_id: int
+    entry_id: int
+    visibility: Visibility
+    verified: bool
+    actor: str
+
+
+class KeepFollower(msgspec.Struct, frozen=True, kw_only=True, tag="keep_follower"):
+    """Somebody follows the ticket from now on, or is left out of it for a while; again replaces `until`."""
+
+    follower: Follower
+
+
+class RemoveFollower(msgspec.Struct, frozen=True, kw_only=True, tag="remove_follower"):
+    """Somebody follows no more; one who did not is no error."""
+
+    ticket_id: int
+    address: str
+    kind: FollowerKind
+    actor: str
+
+
+class UnlinkTickets(msgspec.Struct, frozen=True, kw_only=True, tag="unlink_tickets"):
+    """Take a link away; one that is not there is no error."""
+
+    ticket_id: int
+    other_id: int
+    kind: str
+
+
+Effect = (
+    OpenTicket
+    | ChangeTicket
+    | AddEntry
+    | LinkTickets
+    | SetTimer
+    | ClearTimer
+    | Notify
+    | SpendBudget
+    | KeepSeries
+    | MarkUndelivered
+    | ReviseEntry
+    | KeepFollower
+    | RemoveFollower
+    | UnlinkTickets
+)
 
 
 class NearMiss(msgspec.Struct, frozen=True, kw_only=True):

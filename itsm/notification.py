@@ -18,6 +18,9 @@ class Event(StrEnum):
     TEAM_REPLY = "team_reply"
     TEAM_ALERT_OPENED = "team_alert_opened"
     TEAM_ALERT_RESOLVED = "team_alert_resolved"
+    COMMAND_RESULT = "command_result"
+    STATUS = "status"
+    MERGED = "merged"
 
 
 class AutoSubmitted(StrEnum):
@@ -38,8 +41,13 @@ AUTO_SUBMITTED: dict[Event, AutoSubmitted] = {
     Event.TEAM_REPLY: AutoSubmitted.GENERATED,
     Event.TEAM_ALERT_OPENED: AutoSubmitted.GENERATED,
     Event.TEAM_ALERT_RESOLVED: AutoSubmitted.GENERATED,
+    Event.COMMAND_RESULT: AutoSubmitted.REPLIED,
+    Event.STATUS: AutoSubmitted.REPLIED,
+    Event.MERGED: AutoSubmitted.GENERATED,
 }
-NULL_REVERSE_PATH = frozenset({Event.ACKNOWLEDGED})  # RFC 3834 3.3: an automatic response goes out with <>, so it can never bounce
+NULL_REVERSE_PATH = frozenset(
+    {Event.ACKNOWLEDGED, Event.COMMAND_RESULT, Event.STATUS}
+)  # RFC 3834 3.3: an automatic response goes out with <>, so it can never bounce
 
 
 class DeliveryState(StrEnum):
@@ -53,11 +61,34 @@ class DeliveryState(StrEnum):
     HELD = "held"
 
 
+class StoredFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A file that goes with a mail: a part of a mail that is stored, by its place in the walk."""
+
+    inbox_id: int
+    part_index: int
+    filename: str
+    content_type: str
+    size_bytes: int
+
+
+class FilesWanted(msgspec.Struct, frozen=True, kw_only=True):
+    """What a child process is asked for: these parts of a stored mail."""
+
+    body: bytes
+    part_indexes: tuple[int, ...]
+
+
+class FilesFound(msgspec.Struct, frozen=True, kw_only=True):
+    """Their octets in the same order, None for a part that is not there."""
+
+    contents: tuple[bytes | None, ...]
+
+
 class Notification(msgspec.Struct, frozen=True, kw_only=True):
     """A row of the outbox. `message_id` (no angle brackets) is minted with the row and never changes.
 
     `facts` is what the template may say, already as text; `in_reply_to` and `references` are message identifiers.
-    `suppressed_because` is set when the row is recorded but must not be sent.
+    `suppressed_because` is set when the row is recorded but must not be sent. `reply_grant` is the grant its reply address carries.
     """
 
     id: int
@@ -75,3 +106,5 @@ class Notification(msgspec.Struct, frozen=True, kw_only=True):
     state: DeliveryState = DeliveryState.QUEUED
     attempts: int = 0
     suppressed_because: str | None = None
+    reply_grant: int | None = None
+    attachments: tuple[StoredFile, ...] = ()

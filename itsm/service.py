@@ -13,12 +13,19 @@ class Team(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Agent(msgspec.Struct, frozen=True, kw_only=True):
-    """A person who works tickets."""
+    """A person who works tickets, known by `address` and `aliases`; notices go to `address`. An `auditor` reads and never acts."""
 
     key: str
     name: str
     address: str
     teams: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
+    role: str = "agent"
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Every address the agent writes from."""
+        return (self.address, *self.aliases)
 
 
 class Service(msgspec.Struct, frozen=True, kw_only=True):

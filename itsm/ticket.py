@@ -38,7 +38,9 @@ class Ticket(msgspec.Struct, frozen=True, kw_only=True):
 
     `impact` and `urgency` run 1 (highest) to 3, `priority` 1 to 5. `requester` is a canonical address, "" for monitoring.
     `group_key` names the monitoring group whose episode this incident is, "" for people's tickets. `event_count` counts the
-    deliveries seen; `severity` is the worst of its open instances. `suggested_for` is the number this might belong to.
+    deliveries seen; `severity` is the worst of its open instances. `suggested_for` is the number this might belong to. `trust` is
+    the level (design 6) of the signal that opened it, `entered_by` who entered it for the requester, `merged_into` the number of
+    the ticket that goes on in its place.
     """
 
     id: int
@@ -70,6 +72,10 @@ class Ticket(msgspec.Struct, frozen=True, kw_only=True):
     impact_started_at: datetime | None = None
     impact_ended_at: datetime | None = None
     version: int = 1
+    trust: int = 0
+    entered_by: str = ""
+    merged_into: int | None = None
+    state_before_merge: str = ""
 
 
 def number_text(ticket_type: TicketType, number: int) -> str:

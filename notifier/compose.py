@@ -4,6 +4,7 @@ The same values give the same bytes: the date and the boundary come from the row
 """
 
 import hashlib
+import re
 from datetime import datetime
 from email.message import EmailMessage
 
@@ -12,9 +13,27 @@ import msgspec
 from itsm.notification import AUTO_SUBMITTED, AutoSubmitted, Event
 from notifier import mailbox
 from notifier.events import clean_line
-from notifier.headers import MAX_MARK_CHARACTERS, MAX_SUBJECT_CHARACTERS, bracketed, mail_policy, mailbox_text, trimmed, usable_ids
+from notifier.headers import (
+    MAX_MARK_CHARACTERS,
+    MAX_NAME_CHARACTERS,
+    MAX_SUBJECT_CHARACTERS,
+    bracketed,
+    mail_policy,
+    mailbox_text,
+    trimmed,
+    usable_ids,
+)
 
-WANTS_REPLIES = frozenset({Event.ACKNOWLEDGED, Event.REPLY, Event.UPDATED, Event.RESOLVED, Event.REOPENED})
+_TOKEN = re.compile(r"[a-z0-9!#$&^_.+\-]{1,100}")
+WANTS_REPLIES = frozenset({Event.ACKNOWLEDGED, Event.REPLY, Event.UPDATED, Event.RESOLVED, Event.REOPENED, Event.STATUS, Event.MERGED})
+
+
+class File(msgspec.Struct, frozen=True, kw_only=True):
+    """A file that goes with a mail: what its name and type are said to be, and its octets."""
+
+    filename: str
+    content_type: str
+    octets: bytes
 
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +52,8 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     references: tuple[str, ...]
     loop_mark: str
     date: datetime
+    reply_address: str = ""
+    files: tuple[File, ...] = ()
     language: str = "en"
 
 
@@ -42,8 +63,10 @@ def compose(draft: Draft) -> bytes:
     mail = EmailMessage(policy=mail_policy(smtputf8=not (desk.isascii() and recipient.isascii())))
     mail["From"] = mailbox_text(draft.desk_name, desk)  # RFC 3834 3.1.1: named, and a person reads it
     mail["To"] = mailbox_text(draft.recipient_name, recipient)  # RFC 3834 3.1.3: exactly one recipient
-    if draft.event in WANTS_REPLIES:
-        mail["Reply-To"] = mailbox_text(draft.desk_name, desk)  # RFC 3834 3.1.2: only where replies are wanted
+    if draft.event in WANTS_REPLIES or draft.reply_address:
+        mail["Reply-To"] = mailbox_text(
+            draft.desk_name, mailbox.path_of(draft.reply_address) if draft.reply_address else desk
+        )  # RFC 3834 3.1.2: only where replies are wanted
     mail["Subject"] = clean_line(draft.subject, MAX_SUBJECT_CHARACTERS)
     mail["Date"] = draft.date
     mail["Message-ID"] = bracketed((draft.message_id,))
@@ -72,7 +95,24 @@ def _body(mail: EmailMessage, draft: Draft) -> None:
     """Text, then the same as HTML: the last is what a reader that can prefers (RFC 2046 5.1.4)."""
     mail.set_content(draft.text)
     mail.add_alternative(draft.html, subtype="html")
-    # "=_" stands in no quoted-printable or base64 body, and nobody outside knows the identifier before the mail is sent
-    mail.set_boundary("=_" + hashlib.sha256(draft.message_id.encode()).hexdigest()[:32])
+    _bound(mail, draft.message_id)
+    for each in draft.files:
+        _attach(mail, each)
+    if draft.files:
+        _bound(mail, f"files {draft.message_id}")
+
+
+def _bound(mail: EmailMessage, text: str) -> None:
+    """A boundary of our own: "=_" stands in no quoted-printable or base64 body, and nobody knows the identifier before the mail is sent."""
+    mail.set_boundary("=_" + hashlib.sha256(text.encode()).hexdigest()[:32])
     for part in mail.iter_parts():
         del part["MIME-Version"]
+
+
+def _attach(mail: EmailMessage, file: File) -> None:
+    """A file, always in base64 and never shown in the text; a type that is none, or a mail or a multipart, is octets (RFC 2046 5.2.1)."""
+    main, _, sub = file.content_type.lower().partition("/")
+    if not (_TOKEN.fullmatch(main) and _TOKEN.fullmatch(sub)) or main in ("multipart", "message"):
+        main, sub = "application", "octet-stream"
+    name = clean_line(file.filename.replace("/", "_").replace("\\", "_"), MAX_NAME_CHARACTERS) or "file"
+    mail.add_attachment(file.octets, maintype=main, subtype=sub, filename=name, cte="base64")

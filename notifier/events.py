@@ -48,6 +48,23 @@ FACTS: tuple[Fact, ...] = (
     Fact(name="words", meaning="The new words this mail is about; may be empty.", sample=_WORDS, many_lines=True, outside=True),
     Fact(name="code", meaning="The resolution code; may be empty.", sample="fixed"),
     Fact(name="reason", meaning="Why this mail is sent, when there is something to add; may be empty.", sample="reopened by a reply"),
+    Fact(
+        name="copied",
+        meaning="Who else the mail went to and follows the ticket only when told so; may be empty.",
+        sample="bo@corp.example",
+        outside=True,
+    ),
+    Fact(name="answerable", meaning="`yes` when the reader can answer as an agent by mail, else empty.", sample="yes"),
+    Fact(name="done", meaning="The commands that were done, one a line; may be empty.", sample="#take\n#prio P2", many_lines=True),
+    Fact(name="refused", meaning="Why nothing was done; may be empty.", sample=""),
+    Fact(name="held", meaning="`yes` when the mail waits as a held note, else empty.", sample=""),
+    Fact(
+        name="legal",
+        meaning="The commands that would be legal now.",
+        sample="#take, #status, #assign ben, #pending customer, #resolve fixed",
+    ),
+    Fact(name="state_now", meaning="The state of the ticket after the commands; may be empty.", sample="in progress"),
+    Fact(name="into", meaning="The number of the ticket this one was merged into.", sample="INC-1007"),
     Fact(name="severity", meaning="The worst severity of the monitoring series; may be empty.", sample="critical"),
     Fact(name="source", meaning="The monitoring source.", sample="alertmanager"),
     Fact(name="labels", meaning="The labels of the monitoring event, one a line.", sample=_LABELS, many_lines=True, outside=True),
@@ -56,8 +73,8 @@ FACTS: tuple[Fact, ...] = (
 
 _EVERY = ("number", "type", "state", "subject", "priority", "service", "team_name", "opened_at", "desk_name", "desk_address")
 _REQUESTER = (*_EVERY, "reopen_days", "requester_name", "agent_name", "words")
-_TEAM = (*_EVERY, "requester", "requester_name", "words", "reason")
-_ALERT = (*_EVERY, "event_count", "severity", "source", "words", "labels", "links", "reason")
+_TEAM = (*_EVERY, "requester", "requester_name", "words", "reason", "copied", "answerable")
+_ALERT = (*_EVERY, "event_count", "severity", "source", "words", "labels", "links", "reason", "answerable")
 FACT_NAMES: dict[Event, tuple[str, ...]] = {
     Event.ACKNOWLEDGED: (*_EVERY, "trusted", "requester_name"),
     Event.REPLY: _REQUESTER,
@@ -68,6 +85,9 @@ FACT_NAMES: dict[Event, tuple[str, ...]] = {
     Event.TEAM_REPLY: _TEAM,
     Event.TEAM_ALERT_OPENED: _ALERT,
     Event.TEAM_ALERT_RESOLVED: _ALERT,
+    Event.COMMAND_RESULT: (*_EVERY, "done", "refused", "held", "legal", "state_now"),
+    Event.STATUS: (*_EVERY, "trusted", "requester_name"),
+    Event.MERGED: (*_EVERY, "requester_name", "into"),
 }
 
 

@@ -23,19 +23,21 @@ SAMPLES: dict[Event, dict[str, str]] = {
     Event.TEAM_ALERT_RESOLVED: {"subject": "Disk of db1 will fill in 4 hours", "service": "Database", "reason": "", "words": ""},
     Event.UPDATED: {"reason": "we wait for a part of the maker", "state": "pending", "words": ""},
     Event.REOPENED: {"reason": "", "words": ""},
+    Event.COMMAND_RESULT: {"refused": "", "held": ""},
 }
 
 
 def sample(event: Event, *, trusted: bool = True) -> Notification:
     """A notification of the event with every fact it may state."""
     facts = {fact.name: fact.sample for fact in FACTS} | SAMPLES.get(event, {}) | ({} if trusted else {"trusted": ""})
+    for_agents = event is Event.COMMAND_RESULT or event.value.startswith("team_")
     return Notification(
         id=1,
         ticket_id=1,
         ticket_number=1042,
         event=event,
-        recipient="workplace@corp.example" if event.value.startswith("team_") else "ana@corp.example",
-        recipient_name="Workplace" if event.value.startswith("team_") else "Ana Example",
+        recipient="ben@corp.example" if for_agents else "ana@corp.example",
+        recipient_name="Ben Example" if for_agents else "Ana Example",
         message_id="sample@corp.example",
         facts=facts,
         created_at=SAMPLE_INSTANT,
@@ -51,6 +53,7 @@ def preview(event: Event, *, identity: Identity = SAMPLE_IDENTITY, templates: st
         verp="sample",
         loop_mark="sample",
         date=SAMPLE_INSTANT,
+        reply_token="sample" if event is Event.COMMAND_RESULT or event.value.startswith("team_") else "",
         templates=templates,
     )
     return render(request)

@@ -8,7 +8,7 @@ from itsm.notification import NULL_REVERSE_PATH, Event, Notification
 from itsm.token import VERP_PREFIX
 from notifier import blocks
 from notifier.blocks import Block, Kind, fence
-from notifier.compose import Draft, compose
+from notifier.compose import Draft, File, compose
 from notifier.events import may_repeat, stated
 from notifier.sandbox import SHELL, SHIPPED, NotATemplate, has_text, render_text, shell_environment
 
@@ -23,6 +23,9 @@ ACCENTS: dict[Event, str] = {
     Event.TEAM_REPLY: "#6d28d9",
     Event.TEAM_ALERT_OPENED: "#c81e1e",
     Event.TEAM_ALERT_RESOLVED: "#15803d",
+    Event.COMMAND_RESULT: "#6d28d9",
+    Event.STATUS: "#2563eb",
+    Event.MERGED: "#2563eb",
 }
 
 
@@ -37,7 +40,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
 class RenderRequest(msgspec.Struct, frozen=True, kw_only=True):
     """One notification with everything its bytes depend on.
 
-    `templates` is a directory of own texts, "" for none; `plain` leaves every template out, after one brought a child down.
+    `reply_token` goes into the reply address, "" for none. `templates` is a directory of own texts, "" for none; `plain` leaves every template out, after one brought a child down.
     """
 
     notification: Notification
@@ -45,6 +48,8 @@ class RenderRequest(msgspec.Struct, frozen=True, kw_only=True):
     verp: str
     loop_mark: str
     date: datetime
+    reply_token: str = ""
+    files: tuple[File, ...] = ()
     templates: str = ""
     plain: bool = False
 
@@ -90,9 +95,17 @@ def render(request: RenderRequest) -> Rendered:
         references=told.references,
         loop_mark=request.loop_mark,
         date=request.date,
+        reply_address=reply_address(identity.address, request.reply_token) if request.reply_token else "",
+        files=request.files,
     )
     path = "" if told.event in NULL_REVERSE_PATH else f"{VERP_PREFIX}{request.verp}@{identity.domain}"
     return Rendered(reverse_path=path, message=compose(draft), fallback=words.fallback)
+
+
+def reply_address(desk_address: str, token: str) -> str:
+    """The desk's address with a reply token behind a plus sign (RFC 5233)."""
+    local, _, domain = desk_address.rpartition("@")
+    return f"{local}+{token}@{domain}"
 
 
 def words_of(event: Event, facts: dict[str, str], templates: str = "") -> Words:

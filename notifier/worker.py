@@ -11,8 +11,11 @@ from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponen
 
 from itsm.errors import Transient
 from itsm.identifier import milliseconds_of
-from itsm.token import Keys, mint_mark, mint_verp
+from itsm.notification import Notification
+from itsm.token import Keys, ReplyToken, mint_mark, mint_reply, mint_verp
 from notifier.child import decode_answer, render_one
+from notifier.compose import File
+from notifier.files import Files
 from notifier.record import Recorder
 from notifier.render import Identity, Rendered, RenderRequest, Unrenderable
 from notifier.settings import NotifierSettings
@@ -59,6 +62,7 @@ class Notifier:
     ) -> None:
         """`identity` is asked anew for each batch, so that a reload counts."""
         self._store, self._settings, self._run_batch, self._identity, self._keys = store, settings, run_batch, identity, keys
+        self._files = Files(store, run_batch)
         self._recorder = Recorder(store, settings=settings, jitter=random.random)
         self._submitters = tuple(submitters)
         self._free: asyncio.LifoQueue[Submitter] = asyncio.LifoQueue()  # the connection used last is the one least likely closed
@@ -178,14 +182,15 @@ class Notifier:
         if not fresh:
             return []
         threads = await self._store.aread(lambda tx: outbox.thread_before(tx, [each.notification for each in fresh]))
-        requests = [self._request(each, threads.get(each.notification.id, ())) for each in fresh]
+        files = await self._files.of([each.notification for each in fresh])
+        requests = [self._request(each, threads.get(each.notification.id, ()), files.get(each.notification.id, ())) for each in fresh]
         answers = list(await self._run_batch("render", [msgspec.msgpack.encode(each) for each in requests]))
         if len(answers) > 1:  # one may have spoilt the batch for all
             for at in [at for at, answer in enumerate(answers) if answer is None]:
                 answers[at] = (await self._run_batch("render", [msgspec.msgpack.encode(requests[at])]))[0]
         return [_plain(request) if answer is None else decode_answer(answer) for request, answer in zip(requests, answers, strict=True)]
 
-    def _request(self, claimed: ClaimedNotification, thread: tuple[str, ...]) -> RenderRequest:
+    def _request(self, claimed: ClaimedNotification, thread: tuple[str, ...], files: tuple[File, ...]) -> RenderRequest:
         """What the bytes depend on; a mail that answers nothing of its own goes into the thread its reader knows."""
         told = claimed.notification
         if told.in_reply_to is None and not told.references and thread:
@@ -196,8 +201,15 @@ class Notifier:
             verp=mint_verp(self._keys, told.id),
             loop_mark=mint_mark(self._keys, told.message_id),
             date=told.created_at,
+            reply_token=self._reply_token(told),
+            files=files,
             templates=self._settings.templates,
         )
+
+    def _reply_token(self, told: Notification) -> str:
+        if told.reply_grant is None:
+            return ""
+        return mint_reply(self._keys, ReplyToken(ticket_number=told.ticket_number, grant=told.reply_grant))
 
     async def _send(self, ready: Ready) -> None:
         """One mail's attempt: a connection first, the record that it is being sent, the attempt, the record of its end."""

@@ -11,21 +11,31 @@ from itsm.envelope import Outcome
 from itsm.lifecycle import Illegal, judge, legal_acts
 from itsm.notification import Event
 from itsm.permission import refusal
+from itsm.person import muted, watchers
 from itsm.service import Desk
 from itsm.signal import TimerDue
 from itsm.ticket import State, Ticket, TicketType
-from rules.audience import team_recipient
+from rules.audience import team_recipients
+from rules.following import mute, settle_held, watch
+from rules.merging import link, merge, split, unmerge
+from rules.notice import notice_to, reply_until
 from rules.reopening import auto_close, stays_open, too_late, wake
 from rules.ruleset import Ruleset
+from rules.snapshot import ActSnapshot
 
 NO_REQUESTER = "the ticket has no requester"
 TELLS_REQUESTER = {Verb.REPLY: Event.REPLY, Verb.RESOLVE: Event.RESOLVED, Verb.REOPEN: Event.REOPENED}
+STAYS = frozenset({Verb.REPLY, Verb.NOTE, Verb.WATCH, Verb.UNWATCH, Verb.MUTE, Verb.LINK, Verb.UNMERGE, Verb.SPLIT, Verb.ACCEPT, Verb.DROP})
 MAX_TAGS = 20
+AUDITOR = "auditor"
+ALONE = ActSnapshot()
 
 
-def decide_act(act: Act, ticket: Ticket, *, ruleset: Ruleset, desk: Desk, now: datetime) -> Decision | Illegal:
+def decide_act(
+    act: Act, ticket: Ticket, *, ruleset: Ruleset, desk: Desk, now: datetime, snapshot: ActSnapshot = ALONE
+) -> Decision | Illegal:
     """The decision for one act on the ticket it names, or why it may not be."""
-    denied = refusal(act.actor)
+    denied = refusal(act.actor) or _only_reads(act, desk)
     if denied:
         return Illegal(reason=denied, legal_acts=())
     judged = judge(ticket, act)
@@ -40,7 +50,10 @@ def decide_act(act: Act, ticket: Ticket, *, ruleset: Ruleset, desk: Desk, now: d
         return Illegal(reason=late, legal_acts=tuple(each for each in options if each is not act.verb))
     actor = actor_text(act)
     after = _after(act, ticket, judged.state, ruleset, now)
-    effects: list[Effect] = []
+    more = _around(act, ticket, snapshot, ruleset, desk, now)
+    if isinstance(more, str):
+        return Illegal(reason=more, legal_acts=options)
+    effects = more
     if after != ticket:
         effects.append(ChangeTicket(before=ticket, after=after, verb=act.verb.value, actor=actor))
     if act.text.strip():
@@ -48,9 +61,37 @@ def decide_act(act: Act, ticket: Ticket, *, ruleset: Ruleset, desk: Desk, now: d
     if _is_requesters_reply(act):
         effects += wake(ticket, actor, now)
     effects += _timers(act, ticket, ruleset, now)
-    effects += _notices(act, after, desk)
+    effects += _notices(act, after, desk, ruleset, snapshot, now)
     reasons = Reasons(code=f"act_{act.verb.value}", sentence=f"{actor} asked for it.", ruleset_sha256=ruleset.sha256, trust=act.actor.trust)
     return Decision(outcome=Outcome.APPENDED, ticket_id=ticket.id, effects=tuple(effects), reasons=reasons)
+
+
+def _only_reads(act: Act, desk: Desk) -> str:
+    """Why this agent may not act, "" when they may."""
+    agent = next((each for each in desk.agents if act.actor.kind is ActorKind.AGENT and each.key == act.actor.name), None)
+    return f"{agent.name} is an auditor, who reads and does not act" if agent is not None and agent.role == AUDITOR else ""
+
+
+def _around(act: Act, ticket: Ticket, snapshot: ActSnapshot, ruleset: Ruleset, desk: Desk, now: datetime) -> list[Effect] | str:
+    """What an act does beside the fields of its ticket, or why it may not."""
+    actor = actor_text(act)
+    match act.verb:
+        case Verb.LINK:
+            return link(act, ticket, snapshot)
+        case Verb.MERGE:
+            return merge(act, ticket, snapshot, actor, now)
+        case Verb.UNMERGE:
+            return unmerge(ticket, snapshot, ruleset.settings, actor, now)
+        case Verb.SPLIT:
+            return split(act, ticket, snapshot, actor, now)
+        case Verb.WATCH | Verb.UNWATCH:
+            return watch(act, ticket, snapshot, desk, actor)
+        case Verb.MUTE:
+            return mute(act, ticket, desk, actor, now)
+        case Verb.ACCEPT | Verb.DROP:
+            return settle_held(act, ticket, snapshot, desk, actor, now)
+        case _:
+            return []
 
 
 def actor_text(act: Act) -> str:
@@ -88,23 +129,32 @@ def _after(act: Act, ticket: Ticket, state: State, ruleset: Ruleset, now: dateti
         case Verb.ASSIGN:
             after = msgspec.structs.replace(ticket, team=given.get("team", ticket.team), assignee=given.get("assignee", ticket.assignee))
         case Verb.PRIORITISE:
-            impact, urgency = int(given["impact"]), int(given["urgency"])
-            priority = ruleset.settings.priority[impact - 1][urgency - 1]
-            after = msgspec.structs.replace(ticket, impact=impact, urgency=urgency, priority=priority)
+            after = _prioritised(ticket, given, ruleset)
         case Verb.CLASSIFY:
             tags = tuple(dict.fromkeys(given["tags"].split()))[:MAX_TAGS] if "tags" in given else ticket.tags
             type_ = TicketType(given.get("type", ticket.type.value))
             after = msgspec.structs.replace(ticket, type=type_, service=given.get("service", ticket.service), tags=tags)
+        case Verb.MERGE:
+            pass  # rules.merging changes it, with everything that goes with it
         case _:
             after = _moved(act, ticket, state, now)
     return msgspec.structs.replace(after, updated_at=now) if after != ticket else ticket
+
+
+def _prioritised(ticket: Ticket, given: dict[str, str], ruleset: Ruleset) -> Ticket:
+    """A priority as such leaves impact and urgency as they are; these two give it by the matrix."""
+    if "priority" in given:
+        return msgspec.structs.replace(ticket, priority=int(given["priority"]))
+    impact, urgency = int(given["impact"]), int(given["urgency"])
+    priority = ruleset.settings.priority[impact - 1][urgency - 1]
+    return msgspec.structs.replace(ticket, impact=impact, urgency=urgency, priority=priority)
 
 
 def _moved(act: Act, ticket: Ticket, state: State, now: datetime) -> Ticket:
     """The ticket in its new state; a first public word takes a new ticket into work."""
     if act.verb is Verb.REPLY and ticket.state is State.NEW and act.actor.kind is not ActorKind.REQUESTER:
         state = State.IN_PROGRESS
-    if act.verb in (Verb.REPLY, Verb.NOTE) and state is ticket.state:
+    if act.verb in STAYS and state is ticket.state:
         return ticket
     return msgspec.structs.replace(
         ticket,
@@ -145,12 +195,13 @@ def _timers(act: Act, ticket: Ticket, ruleset: Ruleset, now: datetime) -> list[E
     return []
 
 
-def _notices(act: Act, ticket: Ticket, desk: Desk) -> list[Effect]:
-    """The requester hears what the desk says; the team hears what the requester does."""
+def _notices(act: Act, ticket: Ticket, desk: Desk, ruleset: Ruleset, snapshot: ActSnapshot, now: datetime) -> list[Effect]:
+    """Requester and watchers hear what the desk says; the team hears what the requester does."""
     if act.actor.kind is ActorKind.REQUESTER:
-        recipient, suppressed = team_recipient(desk, ticket)
         facts = {"words": act.text, "requester": ticket.requester, "requester_name": ticket.requester_name, "reason": act.verb.value}
-        return [Notify(ticket_id=ticket.id, event=Event.TEAM_REPLY, recipient=recipient, facts=facts, suppressed_because=suppressed)]
+        readers = team_recipients(desk, ticket, muted(snapshot.followers, now))
+        until = reply_until(ruleset.settings, now)
+        return [notice_to(each, ticket.id, Event.TEAM_REPLY, facts, until) for each in readers]
     event = TELLS_REQUESTER.get(act.verb)
     if event is None:
         return []
@@ -158,7 +209,13 @@ def _notices(act: Act, ticket: Ticket, desk: Desk) -> list[Effect]:
     agent = next((each.name for each in desk.agents if each.key == act.actor.name), "")
     facts = {"words": act.text, "requester_name": ticket.requester_name, "code": ticket.resolution_code, "agent_name": agent}
     suppressed = None if ticket.requester else NO_REQUESTER
-    return [Notify(ticket_id=ticket.id, event=event, recipient=recipient, facts=facts, suppressed_because=suppressed)]
+    people = [(recipient, suppressed), *((Address(name=each.name, address=each.address), None) for each in watchers(snapshot.followers))]
+    return [
+        Notify(
+            ticket_id=ticket.id, event=event, recipient=reader, facts=facts | {"requester_name": reader.name}, suppressed_because=because
+        )
+        for reader, because in people
+    ]
 
 
 def decide_auto_close(timer: TimerDue, ticket: Ticket | None, stored_generation: int | None, now: datetime) -> Decision:

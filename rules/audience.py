@@ -1,12 +1,16 @@
-"""Who is told: the agent who has the ticket, else the team's address, else nobody and it says so."""
+"""Who is told: the agent who has the ticket, else its team at one address or each of its agents, else nobody and it says so."""
+
+import msgspec
 
 from itsm.address import Address, canonical
 from itsm.envelope import Envelope
-from itsm.service import Desk, Team
+from itsm.service import Agent, Desk, Team
 from itsm.signal import UserMessage
 from itsm.ticket import Ticket
 
-NO_TEAM_ADDRESS = "the team has no address for notices"
+NO_TEAM_ADDRESS = "the team has no address for notices and no agents"
+MUTED = "the agent muted this ticket for a while"
+MAX_COPIES = 50  # of one notice
 
 
 def team_by_key(desk: Desk, key: str) -> Team | None:
@@ -29,15 +33,30 @@ def default_team(desk: Desk) -> str:
     return desk.teams[0].key if desk.teams else ""
 
 
-def team_recipient(desk: Desk, ticket: Ticket) -> tuple[Address, str | None]:
-    """Where a notice to those who work the ticket goes, and why it must not be sent (None: it may)."""
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """One reader of a notice: an agent by key, who can answer it, or a team's address; and why it must not be sent (None: it may)."""
+
+    recipient: Address
+    agent: str = ""
+    suppressed_because: str | None = None
+
+
+def team_recipients(desk: Desk, ticket: Ticket, muted: frozenset[str] = frozenset()) -> tuple[Told, ...]:
+    """Who works the ticket: its assignee alone; else its team at the one address it chose, else each of its agents; never no row."""
     for agent in desk.agents:
         if ticket.assignee and agent.key == ticket.assignee:
-            return Address(name=agent.name, address=agent.address), None
+            return (_agent(agent, muted),)
     team = team_by_key(desk, ticket.team)
-    if team is None or not team.notify:
-        return Address(name=team.name if team else "", address=""), NO_TEAM_ADDRESS
-    return Address(name=team.name, address=team.notify), None
+    if team is not None and team.notify:
+        return (Told(recipient=Address(name=team.name, address=team.notify)),)
+    members = tuple(_agent(agent, muted) for agent in desk.agents if team is not None and team.key in agent.teams)
+    nobody = Told(recipient=Address(name=team.name if team else "", address=""), suppressed_because=NO_TEAM_ADDRESS)
+    return members[:MAX_COPIES] or (nobody,)
+
+
+def _agent(agent: Agent, muted: frozenset[str]) -> Told:
+    because = MUTED if canonical(agent.address) in muted else None
+    return Told(recipient=Address(name=agent.name, address=agent.address), agent=agent.key, suppressed_because=because)
 
 
 def our_addresses(desk: Desk) -> frozenset[str]:

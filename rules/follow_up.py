@@ -12,14 +12,18 @@ from itsm.service import Desk
 from itsm.signal import MailKind, UserMessage
 from itsm.ticket import State, Ticket
 from rules.authentication import TrustVerdict
+from rules.authority import agent_of
 from rules.notice import tell_team
 from rules.opening import open_for_mail
 from rules.reopening import too_late, wake
+from rules.requester_mail import requester_commands
 from rules.ruleset import Ruleset, Verdict
 from rules.snapshot import MailSnapshot
+from rules.thanks import only_thanks
 from rules.threading import Match
 
 HELD = "held: the sender is not on this ticket, or nobody authenticated the mail"
+NOT_BY_THAT_ADDRESS = "held: an agent answers by the reply address of their own notice, not by the address of the desk"
 REOPENED = "reopened by a reply"
 
 
@@ -42,13 +46,22 @@ def follow_up(
     """
     ticket = found.ticket
     assert ticket is not None, "a match has a ticket"
-    settings, used = ruleset.settings, snapshot.budgets_used
+    settings, used, near = ruleset.settings, snapshot.budgets_used, snapshot.near(ticket).followers
     if message.kind is not MailKind.HUMAN:
         note = f"Automatic mail ({message.kind.value}); changes nothing."
         return _appended(message, ticket, Visibility.INTERNAL, "machine_appended", note, found, trust, verdict, ruleset, ())
-    if not found.trusted:
-        note = "From somebody who is not on this ticket; waits for an agent."
-        told = tell_team(message, ticket, Event.TEAM_REPLY, reason=HELD, desk=desk, settings=settings, budgets_used=used, now=now)
+    asked = requester_commands(
+        message, ticket, trusted=found.trusted, verdict=verdict, trust=trust, ruleset=ruleset, desk=desk, now=now, envelope=envelope,
+        snapshot=snapshot,
+    )  # fmt: skip
+    if asked is not None:
+        return asked
+    held = _held_because(message, ticket, found, desk)
+    if held:
+        note = "From somebody who is not on this ticket; waits for an agent." if held is HELD else held
+        told = tell_team(
+            message, ticket, Event.TEAM_REPLY, reason=held, desk=desk, settings=settings, budgets_used=used, now=now, followers=near
+        )
         return _appended(message, ticket, Visibility.HELD, "held_for_agent", note, found, trust, verdict, ruleset, told)
     if too_late(ticket, settings, now):
         decision = open_for_mail(
@@ -58,12 +71,24 @@ def follow_up(
         link = LinkTickets(ticket_id=decision.ticket_id, other_id=ticket.id, kind="follows")
         return msgspec.structs.replace(decision, effects=(*decision.effects, link))
     reopened = ticket.state is State.RESOLVED
+    if reopened and only_thanks(message):
+        note = "Says thanks and no more; changes nothing."
+        return _appended(message, ticket, Visibility.PUBLIC, "thanks", note, found, trust, verdict, ruleset, ())
     told = tell_team(
-        message, ticket, Event.TEAM_REPLY, reason=REOPENED if reopened else "", desk=desk, settings=settings, budgets_used=used, now=now
-    )
+        message, ticket, Event.TEAM_REPLY, reason=REOPENED if reopened else "", desk=desk, settings=settings, budgets_used=used, now=now,
+        followers=near,
+    )  # fmt: skip
     effects = (*wake(ticket, canonical(message.sender.address) if message.sender else "", now), *told)
     code = "reopened_by_reply" if reopened else "appended_by_reply"
     return _appended(message, ticket, Visibility.PUBLIC, code, "", found, trust, verdict, ruleset, effects)
+
+
+def _held_because(message: UserMessage, ticket: Ticket, found: Match, desk: Desk) -> str:
+    """Why the mail is held, "" when its words count: an agent's do only by their reply address, or on a ticket of their own."""
+    if not found.trusted:
+        return HELD
+    sender = message.sender.address if message.sender else ""
+    return NOT_BY_THAT_ADDRESS if agent_of(desk, sender) is not None and canonical(sender) != ticket.requester else ""
 
 
 def _appended(
@@ -85,18 +110,19 @@ def _appended(
         visibility=visibility,
         author=canonical(sender.address),
         author_name=sender.name,
-        verified=found.trusted and message.kind is MailKind.HUMAN,
+        verified=visibility is Visibility.PUBLIC,
         subject=message.subject,
         text=message.text,
         from_signal=True,
         note=note,
+        trust=trust.level,
     )
     reasons = Reasons(
         code=code,
         sentence=f"It answers this ticket ({found.strength.value}).",
         ruleset_sha256=ruleset.sha256,
         rules=verdict.rules,
-        values=verdict.values | {"reference": found.message_id or ""},
+        values=verdict.values | {"reference": found.message_id or "", "trust": trust.reason},
         near_misses=verdict.near_misses,
         trust=trust.level,
     )

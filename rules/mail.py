@@ -7,7 +7,9 @@ from itsm.decision import AddEntry, Decision, Direction, MarkUndelivered, Reason
 from itsm.envelope import Envelope, Outcome
 from itsm.service import Desk
 from itsm.signal import DeliveryReport, MailKind, UserMessage
+from rules.agent_mail import decide_agent_mail
 from rules.authentication import TrustVerdict
+from rules.authority import authority
 from rules.follow_up import follow_up
 from rules.opening import open_for_mail
 from rules.ruleset import Ruleset, Verdict, facts_of_mail, judge
@@ -32,7 +34,7 @@ def decide_mail(
     """The decision for one mail.
 
     In order: a mail of our own that came back is recorded; a repeat is a duplicate; a report of ours goes to its
-    ticket; rules may suppress; then threading; machine answers without a thread are recorded; the rest opens a ticket.
+    ticket; rules may suppress; what came to a reply address of an agent is theirs or held; then threading; machine answers without a thread are recorded; the rest opens a ticket.
     """
     message = signal.message if isinstance(signal, DeliveryReport) else signal
     if snapshot.ours:
@@ -43,11 +45,15 @@ def decide_mail(
         return Decision(outcome=Outcome.DUPLICATE, ticket_id=judgement.earlier.ticket_id, reasons=reasons)
     if snapshot.returned is not None and message.kind is MailKind.BOUNCE:
         return _undelivered(signal, snapshot.returned, trust)
+    spoken = authority(message, trust, snapshot.reply_to, desk, now) if snapshot.reply_to is not None else None
+    trust = spoken.trust if spoken is not None else trust
     verdict = judge(ruleset, facts_of_mail(message, envelope, trust.level))
     if verdict.suppress:
         return Decision(
             outcome=Outcome.SUPPRESSED, reasons=_reasons("suppressed_by_rule", "A rule suppresses it.", verdict, ruleset, trust)
         )
+    if spoken is not None and snapshot.reply_to is not None:
+        return decide_agent_mail(message, snapshot.reply_to.ticket, spoken, snapshot, ruleset=ruleset, desk=desk, now=now)
     found = match(snapshot, trust.level)
     if found.strength is not Strength.NONE:
         return follow_up(

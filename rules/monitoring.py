@@ -25,7 +25,8 @@ from itsm.series import Instance, SeriesState
 from itsm.service import Desk, Service
 from itsm.signal import EventStatus, MonitoringEvent, TimerDue
 from itsm.ticket import FINAL_STATES, OPEN_STATES, State, Ticket, TicketType
-from rules.audience import default_team, team_recipient
+from rules.audience import default_team, team_recipients
+from rules.notice import notice_to, reply_until
 from rules.opening import MAX_SUBJECT_CHARACTERS
 from rules.prioritise import Priority, prioritise_event
 from rules.reopening import auto_close, stays_open
@@ -212,7 +213,7 @@ def _open(case: _Case, episode: Episode, handle: int, earlier: Ticket | None) ->
         impact_ended_at=episode.ended_at,
     )
     effects: list[Effect] = [OpenTicket(ticket=ticket), _entry(case, handle)]
-    effects.append(_tell(case, ticket, Event.TEAM_ALERT_OPENED, None if episode.open else "the episode is already over"))
+    effects += _tell(case, ticket, Event.TEAM_ALERT_OPENED, None if episode.open else "the episode is already over")
     if not episode.open:
         effects.append(auto_close(handle, case.ruleset.settings, case.now))
     if earlier is not None:
@@ -244,7 +245,7 @@ def _follow(case: _Case, episode: Episode, ticket: Ticket, *, reopen: bool) -> l
     if not episode.open and ticket.state in OPEN_STATES:
         verb = "recover"
         after = msgspec.structs.replace(after, state=State.RESOLVED, resolution_code=RECOVERED, resolved_at=case.now, pending_reason="")
-        extra = [auto_close(ticket.id, case.ruleset.settings, case.now), _tell(case, after, Event.TEAM_ALERT_RESOLVED, None)]
+        extra = [auto_close(ticket.id, case.ruleset.settings, case.now), *_tell(case, after, Event.TEAM_ALERT_RESOLVED, None)]
     elif episode.open and ticket.state is State.RESOLVED and (reopen or ticket.resolution_code == RECOVERED):
         verb = "reopen"
         after = msgspec.structs.replace(
@@ -256,7 +257,7 @@ def _follow(case: _Case, episode: Episode, ticket: Ticket, *, reopen: bool) -> l
         )
         extra = [
             stays_open(ticket.id),
-            _tell(case, after, Event.TEAM_ALERT_OPENED, None),
+            *_tell(case, after, Event.TEAM_ALERT_OPENED, None),
         ]
     if after == ticket:
         return []
@@ -285,8 +286,8 @@ def _give_up(case: _Case, ticket: Ticket) -> list[Effect]:
     ]
 
 
-def _tell(case: _Case, ticket: Ticket, event: Event, because: str | None) -> Notify:
-    recipient, suppressed = team_recipient(case.desk, ticket)
+def _tell(case: _Case, ticket: Ticket, event: Event, because: str | None) -> tuple[Notify, ...]:
+    """A copy a reader."""
     signal = case.event
     facts = {
         "severity": ticket.severity,
@@ -296,4 +297,6 @@ def _tell(case: _Case, ticket: Ticket, event: Event, because: str | None) -> Not
         "links": "\n".join(signal.links) if signal else "",
         "reason": "it fires again" if ticket.reopen_count else "",
     }
-    return Notify(ticket_id=ticket.id, event=event, recipient=recipient, facts=facts, suppressed_because=because or suppressed)
+    until = reply_until(case.ruleset.settings, case.now)
+    notices = (notice_to(each, ticket.id, event, facts, until) for each in team_recipients(case.desk, ticket))
+    return tuple(msgspec.structs.replace(each, suppressed_because=because or each.suppressed_because) for each in notices)

@@ -1,19 +1,23 @@
 """Telling the people who work a ticket that a mail came: within a budget of its sender, so that no responder can make a loop."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from itsm.address import canonical
+import msgspec
+
+from itsm.address import canonical, is_mailbox
 from itsm.decision import Effect, Notify, SpendBudget
 from itsm.notification import Event
+from itsm.person import Follower, muted
 from itsm.service import Desk
 from itsm.signal import UserMessage
 from itsm.ticket import Ticket
 from rules.answer import notice_key
-from rules.audience import team_recipient
+from rules.audience import Told, our_addresses, team_recipients
 from rules.settings import RulesSettings
 
 OWN_WORDS = "the recipient wrote it"
+MAX_COPIED = 20
 TOO_MANY = "the sender's mails caused too many notices this hour"
 
 
@@ -27,29 +31,54 @@ def tell_team(
     settings: RulesSettings,
     budgets_used: Mapping[tuple[str, datetime], int],
     now: datetime,
+    followers: tuple[Follower, ...] = (),
 ) -> tuple[Effect, ...]:
-    """The notice and what it costs; recorded with its reason when it must not be sent."""
-    recipient, suppressed = team_recipient(desk, ticket)
+    """The notices, a copy a reader, and what they cost together; recorded with the reason where one must not be sent."""
     sender = message.sender.address if message.sender else ""
     key = notice_key(sender, settings, now)
-    if suppressed is None and canonical(recipient.address) == canonical(sender):
-        suppressed = OWN_WORDS
-    if suppressed is None and budgets_used.get((key.key, key.window_start), 0) >= key.limit:
-        suppressed = TOO_MANY
-    notify = Notify(
-        ticket_id=ticket.id,
+    used_up = budgets_used.get((key.key, key.window_start), 0) >= key.limit
+    facts = {
+        "words": message.reply_text or message.text,
+        "requester": sender,
+        "requester_name": message.sender.name if message.sender else "",
+        "reason": reason,
+        "copied": ", ".join(_copied(message, desk)),
+    }
+    notices: list[Notify] = []
+    for told in team_recipients(desk, ticket, muted(followers, now)):
+        suppressed = told.suppressed_because
+        if suppressed is None and canonical(told.recipient.address) == canonical(sender):
+            suppressed = OWN_WORDS
+        if suppressed is None and used_up:
+            suppressed = TOO_MANY
+        reader = msgspec.structs.replace(told, suppressed_because=suppressed)
+        notice = notice_to(reader, ticket.id, event, facts, reply_until(settings, now))
+        references = (*message.references, *((message.message_id,) if message.message_id else ()))
+        notices.append(msgspec.structs.replace(notice, in_reply_to=message.message_id, references=references))
+    if all(each.suppressed_because is not None for each in notices):
+        return tuple(notices)
+    return *notices, SpendBudget(key=key.key, window_start=key.window_start, limit=key.limit)
+
+
+def _copied(message: UserMessage, desk: Desk) -> list[str]:
+    """Who else the mail went to, bounded: they follow the ticket only when somebody says so."""
+    ours = our_addresses(desk) | {canonical(each) for agent in desk.agents for each in agent.addresses}
+    return [each.address for each in message.cc if canonical(each.address) not in ours and is_mailbox(each.address)][:MAX_COPIED]
+
+
+def reply_until(settings: RulesSettings, now: datetime) -> datetime:
+    """When the reply addresses of mails made now end."""
+    return now + timedelta(days=settings.reply_address_days)
+
+
+def notice_to(told: Told, ticket_id: int, event: Event, facts: dict[str, str], until: datetime) -> Notify:
+    """One reader's copy; an agent's has a reply address of its own."""
+    return Notify(
+        ticket_id=ticket_id,
         event=event,
-        recipient=recipient,
-        facts={
-            "words": message.reply_text or message.text,
-            "requester": sender,
-            "requester_name": message.sender.name if message.sender else "",
-            "reason": reason,
-        },
-        in_reply_to=message.message_id,
-        references=(*message.references, *((message.message_id,) if message.message_id else ())),
-        suppressed_because=suppressed,
+        recipient=told.recipient,
+        facts=facts | {"answerable": "yes" if told.agent else ""},
+        suppressed_because=told.suppressed_because,
+        reply_as=told.agent,
+        reply_until=until if told.agent else None,
     )
-    if suppressed is not None:
-        return (notify,)
-    return notify, SpendBudget(key=key.key, window_start=key.window_start, limit=key.limit)

@@ -2,6 +2,8 @@
 
 from datetime import datetime
 
+import msgspec
+
 from itsm.address import Address, canonical
 from itsm.decision import AddEntry, Decision, Direction, Effect, LinkTickets, Notify, OpenTicket, Reasons, Visibility
 from itsm.envelope import Envelope, Outcome
@@ -40,6 +42,7 @@ def open_for_mail(
     `suggested_id` is a ticket it may belong to; a number in the subject that was not enough to append suggests one too.
     """
     ticket, why = _ticket(message, envelope, snapshot, verdict, ruleset, desk, now)
+    ticket = msgspec.structs.replace(ticket, trust=trust.level)
     sender = message.sender or Address(address="")
     entry = AddEntry(
         ticket_id=HANDLE,
@@ -51,6 +54,7 @@ def open_for_mail(
         subject=message.subject,
         text=message.text,
         from_signal=True,
+        trust=trust.level,
     )
     effects: list[Effect] = [OpenTicket(ticket=ticket), entry]
     suggested = suggested_id or (snapshot.by_subject.id if snapshot.by_subject else None)

@@ -79,5 +79,11 @@ class RulesSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         int, Meta(description="A monitoring series that fires again within this time belongs to the same incident, in seconds.", ge=0)
     ] = 900
     known_only: Annotated[bool, Meta(description="true: only senders who are known or authenticated are acknowledged.")] = False
+    reply_address_days: Annotated[
+        int, Meta(description="An agent can answer a notice by mail for this many days; then its reply address ends.", ge=1, le=365)
+    ] = 30
+    attachments_limit_bytes: Annotated[
+        int, Meta(description="Files of an agent's mail go to the requester up to this many bytes together; more is refused.", ge=0)
+    ] = 10 * 1024 * 1024
     team_notices: Annotated[bool, Meta(description="false: teams are not told of new tickets.")] = True
     budgets: Annotated[Budgets, Meta(description="Budgets against loops and floods, `[rules.budgets]`.")] = Budgets()

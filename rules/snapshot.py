@@ -4,6 +4,9 @@ from datetime import datetime
 
 import msgspec
 
+from itsm.decision import Direction, Visibility
+from itsm.grant import Grant
+from itsm.person import Follower
 from itsm.series import SeriesState
 from itsm.ticket import Ticket
 
@@ -38,8 +41,39 @@ class Returned(msgspec.Struct, frozen=True, kw_only=True):
     ticket: Ticket
 
 
+class ReplyTo(msgspec.Struct, frozen=True, kw_only=True):
+    """The reply address a mail was sent to, its MAC checked: the ticket it names (where it was merged, the one that goes on), its grant."""
+
+    ticket_number: int
+    ticket: Ticket
+    grant: Grant | None
+
+
+class Said(msgspec.Struct, frozen=True, kw_only=True):
+    """An entry of a ticket, as far as an act on it needs to know; oldest first where there are several."""
+
+    id: int
+    author: str
+    author_name: str
+    direction: Direction
+    visibility: Visibility
+    subject: str
+    text: str
+
+
+class ActSnapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """The world around an act: tickets its arguments name by number and those they were merged into, what was said, who follows."""
+
+    others: dict[int, Ticket] = {}
+    said: tuple[Said, ...] = ()
+    followers: tuple[Follower, ...] = ()
+
+
 class MailSnapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """The world around one mail. `budgets_used` is by (budget key, start of its window); `ours` that its loop mark is ours."""
+    """The world around one mail. `budgets_used` is by (budget key, start of its window); `ours` that its loop mark is ours.
+
+    `around` is the world of acts for the tickets the mail may reach, by their id.
+    """
 
     seen: tuple[SeenBefore, ...] = ()
     referenced: tuple[Referenced, ...] = ()
@@ -48,6 +82,12 @@ class MailSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     returned: Returned | None = None
     budgets_used: dict[tuple[str, datetime], int] = {}
     ours: bool = False
+    reply_to: ReplyTo | None = None
+    around: dict[int, ActSnapshot] = {}
+
+    def near(self, ticket: Ticket) -> ActSnapshot:
+        """What is known around a ticket."""
+        return self.around.get(ticket.id, ActSnapshot())
 
 
 class EventSnapshot(msgspec.Struct, frozen=True, kw_only=True):

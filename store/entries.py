@@ -5,7 +5,7 @@ from datetime import datetime
 from operator import attrgetter
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import bindparam, select, update
 
 from itsm.signal import Attachment
 from store.bulk import BulkInsert
@@ -37,6 +37,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     inbox_id: int | None = None
     part_seq: int | None = None
     created_at: datetime
+    trust: int = 0
     attachments: tuple[Attachment, ...] = ()
 
 
@@ -52,6 +53,20 @@ def insert_many(tx: Tx, entries: Sequence[Entry]) -> None:
     _insert(tx, [(*_values(each), tx.desk_id, to_column(each.created_at)) for each in entries])
     files = [(*_described(file), tx.desk_id, each.id, seq) for each in entries for seq, file in enumerate(each.attachments)]
     _insert_attachments(tx, files)
+
+
+_REVISE = (
+    update(entry)
+    .where(entry.c.desk_id == bindparam("b_desk"), entry.c.id == bindparam("b_id"))
+    .values(visibility=bindparam("b_visibility"), verified=bindparam("b_verified"))
+)
+
+
+def revise_many(tx: Tx, revised: Sequence[tuple[int, str, bool]]) -> None:
+    """Take in or drop entries that were held: (entry, visibility, verified)."""
+    rows = [{"b_desk": tx.desk_id, "b_id": each, "b_visibility": seen, "b_verified": known} for each, seen, known in revised]
+    if rows:
+        tx.connection.execute(_REVISE, rows)
 
 
 def of_ticket(tx: Tx, ticket_id: int, *, limit: int = MAX_ENTRIES) -> list[Entry]:
@@ -70,6 +85,17 @@ def of_ticket(tx: Tx, ticket_id: int, *, limit: int = MAX_ENTRIES) -> list[Entry
         fields = {field: getattr(row, field) for field in Entry.__struct_fields__ if field not in ("attachments", "created_at")}
         found.append(Entry(**fields, created_at=from_column(row.created_at), attachments=tuple(files.get(row.id, ()))))
     return found
+
+
+def said(tx: Tx, ticket_ids: Iterable[int]) -> dict[int, tuple[Entry, ...]]:
+    """What came in on each ticket, without files, oldest first: the newest 500 of all of them together."""
+    found: dict[int, list[Entry]] = {}
+    for some in in_lists(sorted(set(ticket_ids))):
+        query = select(entry).where(entry.c.desk_id == tx.desk_id, entry.c.ticket_id.in_(some), entry.c.direction == "inbound")
+        for row in reversed(tx.connection.execute(query.order_by(entry.c.id.desc()).limit(MAX_ENTRIES)).all()):
+            fields = {field: getattr(row, field) for field in Entry.__struct_fields__ if field not in ("attachments", "created_at")}
+            found.setdefault(row.ticket_id, []).append(Entry(**fields, created_at=from_column(row.created_at)))
+    return {ticket_id: tuple(each) for ticket_id, each in found.items()}
 
 
 def participants(tx: Tx, ticket_ids: Iterable[int]) -> dict[int, frozenset[str]]:

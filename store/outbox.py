@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import BindParameter, Row, Update, and_, bindparam, case, exists, func, insert, literal, or_, select, update
 
-from itsm.notification import DeliveryState, Event, Notification
+from itsm.notification import DeliveryState, Event, Notification, StoredFile
 from store.bulk import BulkInsert
 from store.chunking import in_lists
 from store.instants import from_column, from_column_or_none, to_column
@@ -47,7 +47,7 @@ class OutboxRow(msgspec.Struct, frozen=True, kw_only=True):
 _insert = BulkInsert(
     outbox,
     *("desk_id", "id", "ticket_id", "ticket_number", "event", "state", "recipient", "recipient_name", "message_id", "message_id_sha256"),
-    *("in_reply_to", "reference_ids", "facts", "suppressed_because", "created_at", "due_at"),
+    *("in_reply_to", "reference_ids", "facts", "suppressed_because", "created_at", "due_at", "reply_grant", "attachments"),
 )
 _encode = msgspec.json.Encoder().encode
 
@@ -72,6 +72,8 @@ def enqueue(tx: Tx, notifications: Sequence[Notification]) -> None:
             each.suppressed_because,
             to_column(each.created_at),
             to_column(each.due_at),
+            each.reply_grant,
+            _encode(each.attachments).decode(),
         )
         for each in notifications
     ]
@@ -95,6 +97,8 @@ def _notification(row: Row[Any]) -> Notification:
         state=DeliveryState(row.state),
         attempts=row.attempts,
         suppressed_because=row.suppressed_because,
+        reply_grant=row.reply_grant,
+        attachments=msgspec.json.decode(row.attachments, type=tuple[StoredFile, ...]),
     )
 
 

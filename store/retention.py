@@ -9,7 +9,7 @@ from sqlalchemy import Column, ColumnElement, Table, and_, delete, or_, select, 
 
 from itsm.envelope import OUTCOME_OF_CODE
 from itsm.notification import DeliveryState
-from store import totals
+from store import grants, totals
 from store.chunking import in_lists
 from store.identifiers import lowest_at
 from store.inbox import DONE
@@ -20,11 +20,12 @@ from store.transaction import Tx
 
 BATCH_ROWS = 500  # rows of a class a commit, a chunk of 256 KiB being a row
 MAX_PARTS = 5000  # part rows a commit
+GRANTS_KEPT = timedelta(days=30)  # past their end, so that whoever answers late is told why
 BUDGETS_KEPT = timedelta(days=8)  # longer than any window of a budget
 
 
 class Swept(msgspec.Struct, frozen=True, kw_only=True):
-    """How many were removed: raw mails, finished envelopes, bytes of sent mails, refused bodies, repeat keys, budgets."""
+    """How many were removed: raw mails, finished envelopes, bytes of sent mails, refused bodies, repeat keys, budgets, reply grants."""
 
     raw_mails: int = 0
     finished_rows: int = 0
@@ -32,6 +33,7 @@ class Swept(msgspec.Struct, frozen=True, kw_only=True):
     refused: int = 0
     repeat_keys: int = 0
     budgets: int = 0
+    grants: int = 0
 
     @property
     def total(self) -> int:
@@ -52,6 +54,7 @@ def sweep(tx: Tx, retention: Retention, *, limit: int = BATCH_ROWS) -> Swept:
         refused=_refused(tx, before(retention.refused_days), limit),
         repeat_keys=_repeat_keys(tx, before(retention.repeat_keys_days), limit),
         budgets=_budgets(tx, tx.now - BUDGETS_KEPT, limit),
+        grants=grants.remove_expired(tx, to_column(tx.now - GRANTS_KEPT), limit),
     )
 
 

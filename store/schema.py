@@ -160,6 +160,10 @@ ticket = Table(
     Column("impact_started_at", BigInteger),
     Column("impact_ended_at", BigInteger),
     Column("version", Integer, nullable=False),
+    Column("trust", SmallInteger, nullable=False, server_default=text("0")),  # of the signal that opened it
+    Column("entered_by", Text, nullable=False, server_default=""),  # who entered it for the requester
+    Column("merged_into", BigInteger),  # number of the ticket that goes on in its place
+    Column("state_before_merge", Text, nullable=False, server_default=""),
     Index("ticket_number", "desk_id", "number", unique=True),
     Index(
         "ticket_open",
@@ -192,6 +196,7 @@ entry = Table(  # words on a ticket
     Column("inbox_id", BigInteger),
     Column("part_seq", Integer),
     Column("created_at", BigInteger, nullable=False),
+    Column("trust", SmallInteger, nullable=False, server_default=text("0")),
     ForeignKeyConstraint(["desk_id", "ticket_id"], ["ticket.desk_id", "ticket.id"]),
     Index("entry_ticket", "desk_id", "ticket_id", "id"),
 )
@@ -312,6 +317,8 @@ outbox = Table(
     Column("relay_reply", Text),
     Column("last_error", Text),
     Column("bounced_at", BigInteger),
+    Column("reply_grant", BigInteger),  # the grant its reply address carries, if any
+    Column("attachments", Text, nullable=False, server_default="[]"),  # JSON list of files of stored mails
     Index("outbox_message_id", "desk_id", "message_id_sha256", unique=True),
     Index("outbox_due", "desk_id", "due_at", "id", sqlite_where=text("state = 'queued'"), postgresql_where=text("state = 'queued'")),
     Index("outbox_sending", "desk_id", "lease_until", sqlite_where=text("state = 'sending'"), postgresql_where=text("state = 'sending'")),

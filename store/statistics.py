@@ -8,7 +8,7 @@ are the same for everybody and never counted; a test holds the plans to them.
 from sqlalchemy import Connection, Table, text
 
 from store.exclusive import is_postgresql
-from store.schema import metadata
+from store.people_schema import WHOLE
 
 ROWS, FEW_ROWS = 1_000_000, 1_000  # of a table; of an index of the rows in a passing state
 COARSE = frozenset({"door", "kind", "source", "subject_kind"})  # columns of few values
@@ -46,6 +46,6 @@ def state(connection: Connection) -> None:
         return
     connection.exec_driver_sql("ANALYZE alembic_version")  # makes the table they stand in
     connection.exec_driver_sql("DELETE FROM sqlite_stat1")
-    rows = [row for table in metadata.sorted_tables for row in _of_table(table)]
+    rows = [row for table in WHOLE.sorted_tables for row in _of_table(table)]
     connection.execute(text("INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES (:tbl, :idx, :stat)"), rows)
     connection.exec_driver_sql("ANALYZE sqlite_schema")  # this connection reads them again

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, bindparam, insert, select, text, update
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select, text, update
 
 from itsm.ticket import State, Ticket, TicketType
 from store.bulk import Bulk, BulkInsert
@@ -17,6 +17,7 @@ from store.transaction import Tx
 TICKET_NUMBER = "ticket"
 FIRST_NUMBER = 1001
 MAX_LISTED = 200
+MAX_MERGES = 8  # in a row
 
 
 # Literals in the words and order of the index of open tickets: only so the planner sees it.
@@ -28,7 +29,7 @@ _IDENTITY = ("id", "number")  # what an update never changes
 _CHANGING = (
     "type", "state", "subject", "impact", "urgency", "priority", "requester", "requester_name", "team", "assignee", "service", "tags",
     "source", "group_key", "severity", "event_count", "reopen_count", "pending_reason", "resolution_code", "suggested_for", "opened_at",
-    "updated_at", "resolved_at", "closed_at", "impact_started_at", "impact_ended_at", "version",
+    "updated_at", "resolved_at", "closed_at", "impact_started_at", "impact_ended_at", "version", "trust", "entered_by", "merged_into", "state_before_merge",
 )  # fmt: skip
 
 
@@ -62,6 +63,10 @@ def _changing(value: Ticket) -> tuple[object, ...]:
         to_column_or_none(value.impact_started_at),
         to_column_or_none(value.impact_ended_at),
         value.version,
+        value.trust,
+        value.entered_by,
+        value.merged_into,
+        value.state_before_merge,
     )
 
 
@@ -163,6 +168,20 @@ def by_numbers(tx: Tx, numbers: Iterable[int]) -> dict[int, Ticket]:
     return found
 
 
+def survivors(tx: Tx, found: Mapping[int, Ticket]) -> dict[int, Ticket]:
+    """The tickets that those in `found` were merged into, and those they were merged into in turn, by id; at most eight deep."""
+    known = {each.number: each for each in found.values()}
+    more: dict[int, Ticket] = {}
+    for _ in range(MAX_MERGES):
+        wanted = {each.merged_into for each in known.values() if each.merged_into is not None} - known.keys()
+        if not wanted:
+            break
+        fresh = by_numbers(tx, (number for number in wanted if number is not None))
+        known |= fresh
+        more |= {each.id: each for each in fresh.values()}
+    return more
+
+
 def listed(
     tx: Tx,
     *,
@@ -200,6 +219,13 @@ def link_many(tx: Tx, links: Sequence[tuple[int, int, str]]) -> None:
         now = to_column(tx.now)
         rows_ = [{"desk_id": tx.desk_id, "ticket_id": a, "other_id": b, "kind": kind, "created_at": now} for a, b, kind in fresh]
         tx.connection.execute(insert(link), rows_)
+
+
+def unlink_many(tx: Tx, links: Sequence[tuple[int, int, str]]) -> None:
+    """Take links away (ticket, other, kind); one that is not there is no error."""
+    for ticket_id, other_id, kind in sorted(set(links)):
+        where = (link.c.desk_id == tx.desk_id, link.c.ticket_id == ticket_id, link.c.other_id == other_id, link.c.kind == kind)
+        tx.connection.execute(delete(link).where(*where))
 
 
 def links_of(tx: Tx, ticket_id: int) -> list[tuple[int, str]]:

@@ -5,10 +5,10 @@ from sqlalchemy import Column, Connection, Engine, MetaData, PrimaryKeyConstrain
 from itsm.errors import Permanent
 from store import statistics
 from store.exclusive import exclusive
-from store.schema import metadata
+from store.people_schema import WHOLE
 
-HEAD = "0002_expand"
-KNOWN = ("0001_expand", HEAD)  # oldest first; a version that is not here was written by a newer triaged
+HEAD = "0003_expand"
+KNOWN = ("0001_expand", "0002_expand", HEAD)  # oldest first; a version that is not here was written by a newer triaged
 _version = Table(  # Alembic's own table, as it makes it
     "alembic_version",
     MetaData(),
@@ -55,7 +55,7 @@ def _create(engine: Engine) -> str:
     with engine.connect() as connection, exclusive(connection):
         found = _current(connection)  # another process may have been faster
         if found is None:
-            metadata.create_all(connection, checkfirst=False)
+            WHOLE.create_all(connection, checkfirst=False)
             _version.create(connection)
             connection.execute(insert(_version).values(version_num=HEAD))
             statistics.state(connection)

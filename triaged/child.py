@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 import msgspec
 
-FUNCTIONS = {"parse": "intake.child:parse_one", "render": "notifier.child:render_one"}
+FUNCTIONS = {"parse": "intake.child:parse_one", "render": "notifier.child:render_one", "files": "intake.child:files_of"}
 MAX_MEMORY_BYTES = 4 * 1024**3  # address space, not resident memory: an input may not take the machine with it
 MAX_FRAME_BYTES = 512 * 1024 * 1024
 LENGTH_OCTETS = 4

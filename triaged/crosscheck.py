@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 import msgspec
 
 from intake.settings import host_and_port, refusals
-from itsm.address import canonical
+from itsm.address import canonical, local_part_of
+from itsm.token import REPLY_CHARACTERS
 from rules.ruleset import compile_ruleset
 from triaged.configuration import ONE_TEAM, Configuration
 from triaged.findings import Finding
@@ -18,11 +19,14 @@ from triaged.oauth.settings import refusals_of
 from triaged.reading import Document, nearest
 from triaged.shape import fields_of
 
+MAX_DESK_LOCAL_CHARACTERS = 64 - len("+") - REPLY_CHARACTERS
+
 
 def crosscheck(document: Document, configuration: Configuration) -> Iterator[Finding]:
     """Every finding between the tables; the values themselves were checked before."""
     yield from _twice(document, configuration)
     yield from _references(document, configuration)
+    yield from _people(document, configuration)
     yield from _doors(document, configuration)
     yield from _rules(document, configuration)
     yield from _database(document, configuration)
@@ -78,6 +82,21 @@ def _references(document: Document, configuration: Configuration) -> Iterator[Fi
     for index, rule in enumerate(configuration.rules.rule):
         yield from _known(document, ("rules", "rule", index, "team"), "team", rule.team or "", teams)
         yield from _known(document, ("rules", "rule", index, "service"), "service", rule.service or "", services)
+
+
+def _people(document: Document, configuration: Configuration) -> Iterator[Finding]:
+    """An address belongs to one agent, and the desk's own is short enough to carry a reply token (RFC 5321 4.5.3.1.1)."""
+    owners: dict[str, str] = {}
+    for index, agent in enumerate(configuration.agent):
+        for address in (agent.address, *agent.aliases):
+            owner = owners.setdefault(canonical(address), agent.key)
+            if owner != agent.key:
+                yield document.finding(
+                    ("agent", index, "address"), f"{address} belongs to the agent {owner!r} already", "one agent an address"
+                )
+    if configuration.agent and len(local_part_of(configuration.desk.address)) > MAX_DESK_LOCAL_CHARACTERS:
+        message = f"the part before the @ is longer than {MAX_DESK_LOCAL_CHARACTERS} characters: agents could not answer by mail"
+        yield document.finding(("desk", "address"), message, "choose a shorter address, such as help@")
 
 
 def _known(document: Document, path: Path, kind: str, key: str, known: Sequence[str]) -> Iterator[Finding]:

@@ -1,6 +1,6 @@
 """The tables that belong to no package alone: the desk, its teams, agents and services, logging, metrics and the process."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -25,7 +25,9 @@ class TeamSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     key: Annotated[Key, Meta(description="Key of the team, used by rules and services; unique and never changed.")]
     name: Annotated[str, Meta(description="Name as people read it.", min_length=1, max_length=100)]
     addresses: Annotated[Words, Meta(description="Help desk addresses the team answers for.")] = ()
-    notify: Annotated[str, Meta(description="Where notices for the team go; empty: they are recorded, not sent.")] = ""
+    notify: Annotated[
+        str, Meta(description="Where notices for the team go; empty: to each of its agents, who can answer their own copy by mail.")
+    ] = ""
 
 
 class AgentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -34,7 +36,9 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     key: Annotated[Key, Meta(description="Key of the agent; unique and never changed.")]
     name: Annotated[str, Meta(description="Name as people read it.", min_length=1, max_length=100)]
     address: Annotated[str, Meta(description="Mail address of the agent.", pattern="^[^@\\s]+@[^@\\s]+$")]
+    aliases: Annotated[Words, Meta(description="Other addresses the agent writes from.")] = ()
     teams: Annotated[Words, Meta(description="Keys of the agent's teams.")] = ()
+    role: Annotated[Literal["agent", "auditor"], Meta(description="agent works tickets; auditor reads and never acts.")] = "agent"
 
 
 class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

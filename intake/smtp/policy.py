@@ -9,6 +9,7 @@ import msgspec
 from intake.settings import SmtpSettings
 from itsm.address import canonical, domain_of, local_part_of
 from itsm.service import Desk
+from itsm.token import REPLY_CHARACTERS
 
 MAX_RECEIVED = 100  # RFC 5321 6.3
 BOUNCES = "bounces"
@@ -29,6 +30,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 
     recipients: frozenset[str]
     domains: frozenset[str]
+    desk_address: str = ""
     mended_networks: tuple[Network, ...] = ()
     logins: dict[str, str] = {}
 
@@ -38,6 +40,7 @@ def policy_of(settings: SmtpSettings, desk: Desk, passwords: dict[str, str]) -> 
     addresses = [*settings.recipients, desk.address, *(address for team in desk.teams for address in team.addresses)]
     return Policy(
         recipients=frozenset(canonical(each) for each in addresses),
+        desk_address=canonical(desk.address),
         domains=frozenset(each.strip().casefold() for each in settings.domains),
         mended_networks=tuple(ipaddress.ip_network(each, strict=False) for each in settings.normalise_newlines_from),
         logins=passwords,
@@ -45,14 +48,22 @@ def policy_of(settings: SmtpSettings, desk: Desk, passwords: dict[str, str]) -> 
 
 
 def takes(policy: Policy, address: str, bounce_domain: str) -> bool:
-    """Whether a forward-path is ours: listed, of a listed domain, a bounce to us, or postmaster (RFC 5321 4.5.1)."""
+    """Whether a forward-path is ours: listed, of a listed domain, a reply address or bounce to us, or postmaster (RFC 5321 4.5.1)."""
     key = canonical(address)
     if key in policy.recipients or domain_of(key) in policy.domains or key == "postmaster":
+        return True
+    if _is_reply_address(policy, key):
         return True
     ours = bounce_domain.casefold()
     if domain_of(key) != ours:
         return local_part_of(key) == "postmaster" and domain_of(key) in {domain_of(each) for each in policy.recipients}
     return local_part_of(key) == "postmaster" or local_part_of(key).partition("+")[0] == BOUNCES
+
+
+def _is_reply_address(policy: Policy, key: str) -> bool:
+    """Whether it is the desk's address with something of a token's length behind a plus sign; whose it is, triage tells."""
+    local, plus, token = local_part_of(key).rpartition("+")
+    return bool(plus) and len(token) == REPLY_CHARACTERS and f"{local}@{domain_of(key)}" == policy.desk_address
 
 
 def mends(policy: Policy, peer: str) -> bool:

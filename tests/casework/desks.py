@@ -12,12 +12,13 @@ from intake.scan import message_id_of
 from intake.worker import Triage
 from itsm.act import Act, Actor, ActorKind, Verb
 from itsm.envelope import Channel, Envelope
+from itsm.token import ReplyToken, mint_reply
 from rules.authentication import TrustSettings
 from rules.ruleset import compile_ruleset
 from rules.settings import RulesSettings
 from store import credentials, entries, inbox, outbox, parts, tickets
 from store.store import Store
-from tests.rules.worlds import DESK
+from tests.rules.worlds import DESK, WITH_AGENTS
 
 
 class TestDesk:
@@ -25,14 +26,19 @@ class TestDesk:
 
     __test__ = False
 
-    def __init__(self, settings, **rules):
+    def __init__(self, settings, members=False, **rules):
         self.time = datetime(2026, 3, 23, 10, 30, tzinfo=UTC)
         self.store = Store(settings, clock=lambda: self.time, exclusive=True, lease_clock=lambda: self.time)
         self.keys = self.store.write(credentials.signing_keys).result()
         ruleset, errors = compile_ruleset(RulesSettings(**rules))
         assert not errors
         self.casework = Casework(
-            ruleset=ruleset, desk=DESK, keys=self.keys, trust=TrustSettings(senders_of_login={"app": ("ana@corp.example",)})
+            ruleset=ruleset,
+            desk=WITH_AGENTS if members else DESK,
+            keys=self.keys,
+            trust=TrustSettings(
+                senders_of_login={"app": ("ana@corp.example",), "ben": ("ben@corp.example",), "cid": ("cid@corp.example",)}
+            ),
         )
 
     async def parse(self, name, requests):
@@ -94,6 +100,17 @@ class TestDesk:
     def outbox(self, event=None):
         rows = [each.notification for each in reversed(self.store.read(outbox.listed))]
         return [each for each in rows if event is None or each.event.value == event]
+
+    def reply_address(self, notice):
+        """The address that an agent's client answers to, as the mail's Reply-To has it."""
+        token = mint_reply(self.keys, ReplyToken(ticket_number=notice.ticket_number, grant=notice.reply_grant))
+        return f"help+{token}@corp.example"
+
+    def answer(self, notice, body, *, login="ben", to=None):
+        """Put the answer of an agent to a notice, and triage it."""
+        where = self.put(body, login=login, to=(to or self.reply_address(notice),), sender="ben@corp.example", later=1)
+        self.triage()
+        return where
 
     def inbox(self, inbox_id):
         return self.store.read(lambda tx: inbox.find(tx, inbox_id))

@@ -71,7 +71,7 @@ def expected(event, *, threaded=False):
     names = set(ALWAYS)
     if event is not Event.REPLY:
         names |= {"Auto-Submitted", "X-Auto-Response-Suppress"}
-    if not event.value.startswith("team_"):
+    if event is not Event.COMMAND_RESULT and not event.value.startswith("team_"):
         names.add("Reply-To")
     return sorted(names | ({"In-Reply-To", "References"} if threaded else set()))
 

@@ -463,5 +463,5 @@ def test_a_request_survives_the_way_to_the_child(enqueue, notifier):
     made = enqueue()
     worker = notifier([])
     claimed = outbox.ClaimedNotification(notification=made, fence=1, reverse_path=None, rendered=False)
-    request = worker._request(claimed, ())
+    request = worker._request(claimed, (), ())
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(request), type=type(request)) == request

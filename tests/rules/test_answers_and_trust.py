@@ -8,7 +8,7 @@ from itsm.envelope import Channel
 from itsm.signal import MailKind, Severity
 from itsm.ticket import TicketType
 from rules.answer import acknowledgement, budget_keys
-from rules.audience import our_addresses, team_addressed, team_recipient
+from rules.audience import our_addresses, team_addressed, team_recipients
 from rules.authentication import TrustSettings, trust_of
 from rules.classify import classify
 from rules.prioritise import prioritise_event, prioritise_mail
@@ -16,6 +16,7 @@ from rules.ruleset import Verdict
 from rules.settings import RulesSettings
 from tests.rules.worlds import DESK, NOW, changed, envelope, mail, ticket
 
+QUIET = changed(DESK, teams=(changed(DESK.teams[0], notify=""), DESK.teams[1]))
 SETTINGS = RulesSettings()
 LISTED = TrustSettings(
     authserv_ids=("mx.corp.example",), handed_over_from=("10.0.0.0/8", "192.0.2.1"), senders_of_login={"app": ("ana@corp.example",)}
@@ -131,10 +132,14 @@ def test_priority_comes_from_the_matrix_and_rules_may_set_it():
 
 
 def test_a_notice_goes_to_the_assignee_else_the_team_else_nobody():
-    assert team_recipient(DESK, ticket(assignee="ben"))[0].address == "ben@corp.example"
-    assert team_recipient(DESK, ticket(assignee="gone"))[0].address == "team@corp.example"
-    assert team_recipient(DESK, ticket(team="net"))[1] is not None
-    assert team_recipient(DESK, ticket(team="none"))[1] is not None
+    (told,) = team_recipients(DESK, ticket(assignee="ben"))
+    assert (told.recipient.address, told.agent) == ("ben@corp.example", "ben")
+    told = team_recipients(DESK, ticket(assignee="gone"))
+    assert [(each.recipient.address, each.agent) for each in told] == [("team@corp.example", "")]
+    assert [each.suppressed_because is None for each in team_recipients(DESK, ticket(team="net"))] == [False]
+    assert [each.suppressed_because is None for each in team_recipients(DESK, ticket(team="none"))] == [False]
+    assert [each.suppressed_because is None for each in team_recipients(QUIET, ticket(), frozenset({"ben@corp.example"}))] == [False]
+    assert [(each.recipient.address, each.agent) for each in team_recipients(QUIET, ticket())] == [("ben@corp.example", "ben")]
 
 
 def test_the_team_addressed_first_gets_the_ticket():

@@ -24,6 +24,16 @@ DESK = Desk(
     services=(Service(key="mail", name="Mail", team="net", tier=1), Service(key="wiki", name="Wiki", tier=4)),
 )
 
+WITH_AGENTS = msgspec.structs.replace(  # a team without an address for all: each of its agents gets an own copy
+    DESK,
+    teams=(msgspec.structs.replace(DESK.teams[0], notify=""), DESK.teams[1]),
+    agents=(
+        Agent(key="ben", name="Ben", address="ben@corp.example", teams=("desk",), aliases=("b.example@corp.example",)),
+        Agent(key="cid", name="Cid", address="cid@corp.example", teams=("desk",)),
+        Agent(key="eve", name="Eve", address="eve@corp.example", teams=("net",), role="auditor"),
+    ),
+)
+
 
 def ruleset(**settings):
     compiled, errors = compile_ruleset(RulesSettings(**settings))

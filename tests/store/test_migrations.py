@@ -33,13 +33,22 @@ ORDER BY 1, 2
 """
 
 
-def schema_of(settings: StoreSettings) -> list[tuple[str, str | None]]:
+def schema_of(settings: StoreSettings) -> list[tuple[object, ...]]:
+    """Tables with their columns in any order (a column that was added stands last), and indexes as they are written."""
     if settings.postgres is not None:
-        with migrate._opened(settings) as engine, engine.connect() as connection:
-            return [tuple(row) for row in connection.exec_driver_sql(POSTGRES_SCHEMA)]
-    sqlite = sqlite3.connect(Path(settings.path) / DATABASE_FILE)
-    found = sqlite.execute("SELECT name, sql FROM sqlite_master ORDER BY name").fetchall()
-    sqlite.close()
+        with migrate._opened(settings) as engine, engine.connect() as connected:
+            return [tuple(row) for row in connected.exec_driver_sql(POSTGRES_SCHEMA)]
+    connection = sqlite3.connect(Path(settings.path) / DATABASE_FILE)
+    names = connection.execute("SELECT type, name, sql FROM sqlite_master ORDER BY name").fetchall()
+    found: list[tuple[object, ...]] = []
+    for kind, name, sql in names:
+        if kind != "table":
+            found.append((kind, name, sql))
+            continue
+        columns = sorted(row[1:6] for row in connection.execute(f"PRAGMA table_info('{name}')"))
+        references = sorted(row[2:] for row in connection.execute(f"PRAGMA foreign_key_list('{name}')"))
+        found.append((kind, name, columns, references))
+    connection.close()
     return found
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import text
 from itsm.errors import Conflict, Permanent, Transient
 from store import engine, migrate
 from store.engine import open_engine
-from store.schema import metadata
+from store.people_schema import WHOLE
 from store.settings import StoreSettings
 from store.store import Store
 from store.version import HEAD, UNKNOWN, current
@@ -146,7 +146,7 @@ def test_processes_that_start_at_once_make_one_schema(make_place: Callable[..., 
 
 
 def test_every_key_and_index_and_foreign_key_leads_with_the_desk() -> None:
-    for table in metadata.sorted_tables:
+    for table in WHOLE.sorted_tables:
         assert next(iter(table.primary_key.columns)).name == "desk_id", table.name
         for index in table.indexes:
             assert next(iter(index.columns)).name == "desk_id", index.name

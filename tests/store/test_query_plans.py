@@ -28,7 +28,7 @@ from store import (
     tickets,
     timers,
 )
-from store.schema import metadata
+from store.people_schema import WHOLE
 from store.settings import Retention
 from store.store import Store
 from store.transaction import Tx
@@ -37,7 +37,7 @@ pytestmark = pytest.mark.sqlite_only("the plans of SQLite")
 
 SMALL = frozenset({"process", "signing_key", "api_token", "counter", "directory", "totals"})
 OF_FEW_ROWS = frozenset(
-    index.name for table in metadata.sorted_tables for index in table.indexes if index.dialect_options["sqlite"]["where"] is not None
+    index.name for table in WHOLE.sorted_tables for index in table.indexes if index.dialect_options["sqlite"]["where"] is not None
 )
 Statement = tuple[str, Any]
 
