@@ -17,7 +17,7 @@ from itsm.ticket import parse_number
 from itsm.token import VERP_PREFIX, is_our_mark, matches_recipient, read_message_id, read_verp
 from rules.answer import every_key
 from rules.snapshot import EventSnapshot, MailSnapshot, Referenced, Returned, SeenBefore
-from store import budgets, series_rows, threads, tickets
+from store import budgets, people, series_rows, threads, tickets
 from store.transaction import Tx
 
 MAX_REFERENCES = 30  # In-Reply-To and the newest References; the root stays among them
@@ -116,6 +116,7 @@ def _load_mails(tx: Tx, workspace: Workspace, mails: list[tuple[Part, UserMessag
     load_tickets(tx, workspace, ids - workspace.tickets.keys())
     workspace.numbers |= {number: ticket.id for number, ticket in by_number.items()}
     load_around(tx, workspace)
+    workspace.people = people.by_addresses(tx, (message.sender.address for _, message in mails if message.sender))
     senders = {canonical(message.sender.address) if message.sender else "" for _, message in mails}
     wanted = [key for sender in senders for key in every_key(sender, casework.ruleset.settings, tx.now)]
     workspace.budgets = budgets.used(tx, ((key.key, key.window_start) for key in wanted))
@@ -156,6 +157,7 @@ def mail_snapshot(part: Part, message: UserMessage, workspace: Workspace, casewo
         returned=Returned(notification_id=sent.outbox_id, recipient=sent.recipient, ticket=returned) if sent and returned else None,
         budgets_used=workspace.budgets,
         reply_to=replied,
+        person=workspace.people.get(sender),
         around={ticket_id: around(ticket_id, workspace, others=replied is not None) for ticket_id in reached},
         ours=message.sent_by_us is not None and is_our_mark(casework.keys, message.sent_by_us),
     )
@@ -163,10 +165,17 @@ def mail_snapshot(part: Part, message: UserMessage, workspace: Workspace, casewo
 
 def _participates(sender: str, ticket_id: int, workspace: Workspace) -> bool:
     ticket = workspace.tickets[ticket_id]
-    if not sender or sender == ticket.requester:
+    known = _addresses(sender, workspace)
+    if not sender or ticket.requester in known:
         return bool(sender)
     watching = {each.address for each in watchers(workspace.followers.get(ticket_id, ()))}
-    return sender in watching or sender in workspace.participants.get(ticket_id, ())
+    return not known.isdisjoint(watching) or not known.isdisjoint(workspace.participants.get(ticket_id, ()))
+
+
+def _addresses(sender: str, workspace: Workspace) -> frozenset[str]:
+    """Every address of the person who writes from this one."""
+    person = workspace.people.get(sender)
+    return frozenset((sender, *person.addresses)) if person is not None else frozenset((sender,))
 
 
 def _referenced(message: UserMessage, sender: str, workspace: Workspace, casework: Casework) -> Iterator[Referenced]:
@@ -179,7 +188,8 @@ def _referenced(message: UserMessage, sender: str, workspace: Workspace, casewor
             yield Referenced(
                 message_id=message_id,
                 ticket=following(workspace.tickets[sent.ticket_id], workspace),
-                minted_for_sender=minted and matches_recipient(casework.keys, message_id, sender),
+                minted_for_sender=minted
+                and any(matches_recipient(casework.keys, message_id, each) for each in _addresses(sender, workspace)),
                 participant=_participates(sender, sent.ticket_id, workspace),
             )
             continue

@@ -10,7 +10,7 @@ from itsm.decision import Reasons
 from itsm.envelope import Outcome
 from itsm.grant import Grant
 from itsm.notification import Notification
-from itsm.person import Follower
+from itsm.person import Follower, Person
 from itsm.ticket import Ticket
 from itsm.token import ReplyToken
 from rules.snapshot import Said
@@ -59,6 +59,7 @@ class Workspace:
         self.pending: set[bytes] = set()
         self.followers: dict[int, tuple[Follower, ...]] = {}
         self.reply_tokens: dict[int, ReplyToken] = {}  # by inbox id
+        self.people: dict[str, Person] = {}  # by address
         self.grants: dict[int, Grant] = {}
         self.said: dict[int, tuple[Said, ...]] = {}
         self.said_of: set[int] = set()  # numbers of the tickets whose entries are wanted

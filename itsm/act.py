@@ -82,3 +82,11 @@ class Entered(msgspec.Struct, frozen=True, kw_only=True):
     impact: int = 0
     urgency: int = 0
     acknowledge: bool = True
+
+
+class ImportPeople(msgspec.Struct, frozen=True, kw_only=True):
+    """People or organisations from the text of a CSV file; with `preview` it is only told what would change."""
+
+    actor: Actor
+    text: str
+    preview: bool = False

@@ -56,7 +56,7 @@ def follow_up(
     )  # fmt: skip
     if asked is not None:
         return asked
-    held = _held_because(message, ticket, found, desk)
+    held = _held_because(message, ticket, found, snapshot, desk)
     if held:
         note = "From somebody who is not on this ticket; waits for an agent." if held is HELD else held
         told = tell_team(
@@ -83,12 +83,12 @@ def follow_up(
     return _appended(message, ticket, Visibility.PUBLIC, code, "", found, trust, verdict, ruleset, effects)
 
 
-def _held_because(message: UserMessage, ticket: Ticket, found: Match, desk: Desk) -> str:
+def _held_because(message: UserMessage, ticket: Ticket, found: Match, snapshot: MailSnapshot, desk: Desk) -> str:
     """Why the mail is held, "" when its words count: an agent's do only by their reply address, or on a ticket of their own."""
     if not found.trusted:
         return HELD
     sender = message.sender.address if message.sender else ""
-    return NOT_BY_THAT_ADDRESS if agent_of(desk, sender) is not None and canonical(sender) != ticket.requester else ""
+    return NOT_BY_THAT_ADDRESS if agent_of(desk, sender) is not None and not snapshot.is_sender(ticket.requester, canonical(sender)) else ""
 
 
 def _appended(

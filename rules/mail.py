@@ -47,7 +47,7 @@ def decide_mail(
         return _undelivered(signal, snapshot.returned, trust)
     spoken = authority(message, trust, snapshot.reply_to, desk, now) if snapshot.reply_to is not None else None
     trust = spoken.trust if spoken is not None else trust
-    verdict = judge(ruleset, facts_of_mail(message, envelope, trust.level))
+    verdict = judge(ruleset, facts_of_mail(message, envelope, trust.level, snapshot.person))
     if verdict.suppress:
         return Decision(
             outcome=Outcome.SUPPRESSED, reasons=_reasons("suppressed_by_rule", "A rule suppresses it.", verdict, ruleset, trust)

@@ -9,9 +9,14 @@ from typing import Any
 import msgspec
 
 MANY_FIELDS = frozenset({"to"})  # a predicate on one of these holds when it holds for one of its values
-TEXT_FIELDS = MANY_FIELDS | {"from", "from_domain", "subject", "text", "kind", "source", "severity", "status", "title", "channel", "format"}
+REQUESTER_TEXTS = frozenset({"requester.organisation", "requester.language", "requester.time_zone"})
+TEXT_FIELDS = (
+    MANY_FIELDS
+    | {"from", "from_domain", "subject", "text", "kind", "source", "severity", "status", "title", "channel", "format"}
+    | REQUESTER_TEXTS
+)
 NUMBER_FIELDS = frozenset({"trust"})
-FLAG_FIELDS = frozenset({"has_attachments"})
+FLAG_FIELDS = frozenset({"has_attachments", "requester.vip"})
 FIELDS = TEXT_FIELDS | NUMBER_FIELDS | FLAG_FIELDS
 LABEL_PREFIX = "labels."
 PREDICATES = ("equals", "in", "contains", "starts", "has")

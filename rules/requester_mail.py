@@ -37,7 +37,7 @@ def requester_commands(
 
     Nothing a requester writes is refused for its form: what is no command of theirs, or not legal, is words.
     """
-    if message.sender is None or not ticket.requester or canonical(message.sender.address) != ticket.requester:
+    if message.sender is None or not snapshot.is_sender(ticket.requester, canonical(message.sender.address)):
         return None
     commands = read(message.reply_text)
     if not commands.lines or not allowed(commands, ActorKind.REQUESTER):

@@ -7,6 +7,7 @@ import msgspec
 from itsm.address import canonical, domain_of
 from itsm.decision import MAX_NEAR_MISSES, NearMiss
 from itsm.envelope import Envelope
+from itsm.person import Person
 from itsm.signal import MonitoringEvent, UserMessage
 from rules.predicate import LABEL_PREFIX, Check, Condition, Facts, Predicate, PredicateError, Value, compile_condition, folded, size_of
 from rules.settings import Rule, RulesSettings
@@ -162,8 +163,8 @@ def _near_miss(rule: Rule, failed: list[Condition], facts: Facts) -> tuple[NearM
     return tuple(NearMiss(rule=rule.key, predicate=each.predicate, value=each.value) for each in blamed) if len(blamed) == 1 else ()
 
 
-def facts_of_mail(message: UserMessage, envelope: Envelope, trust: int) -> Facts:
-    """What rules may read of a mail; texts are case-folded here, once."""
+def facts_of_mail(message: UserMessage, envelope: Envelope, trust: int, person: Person | None = None) -> Facts:
+    """What rules may read of a mail; texts are case-folded here, once. `person` is who the From address is said to belong to."""
     sender = message.sender.address if message.sender else ""
     written = (*envelope.forward_paths, *(each.address for each in (*message.to, *message.cc)))
     return {
@@ -178,6 +179,10 @@ def facts_of_mail(message: UserMessage, envelope: Envelope, trust: int) -> Facts
         "format": envelope.format,
         "trust": trust,
         "has_attachments": bool(message.attachments),
+        "requester.vip": person is not None and person.vip,
+        "requester.organisation": folded(person.organisation) if person is not None else "",
+        "requester.language": folded(person.language) if person is not None else "",
+        "requester.time_zone": folded(person.time_zone) if person is not None else "",
     }
 
 

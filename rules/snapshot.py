@@ -6,7 +6,7 @@ import msgspec
 
 from itsm.decision import Direction, Visibility
 from itsm.grant import Grant
-from itsm.person import Follower
+from itsm.person import Follower, Person
 from itsm.series import SeriesState
 from itsm.ticket import Ticket
 
@@ -72,7 +72,7 @@ class ActSnapshot(msgspec.Struct, frozen=True, kw_only=True):
 class MailSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     """The world around one mail. `budgets_used` is by (budget key, start of its window); `ours` that its loop mark is ours.
 
-    `around` is the world of acts for the tickets the mail may reach, by their id.
+    `person` is who the From address is said to belong to, which its trust level may or may not prove. `around` is the world of acts for the tickets the mail may reach, by their id.
     """
 
     seen: tuple[SeenBefore, ...] = ()
@@ -83,7 +83,13 @@ class MailSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     budgets_used: dict[tuple[str, datetime], int] = {}
     ours: bool = False
     reply_to: ReplyTo | None = None
+    person: Person | None = None
     around: dict[int, ActSnapshot] = {}
+
+    def is_sender(self, requester: str, sender: str) -> bool:
+        """Whether the requester of a ticket is the person who writes from this address."""
+        theirs = (sender, *self.person.addresses) if self.person is not None else (sender,)
+        return bool(requester) and requester in theirs
 
     def near(self, ticket: Ticket) -> ActSnapshot:
         """What is known around a ticket."""

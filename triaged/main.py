@@ -37,6 +37,7 @@ VERBS = {
     "explain": Verb("explain", "Tell why something was decided."),
     "replay": Verb("replay", "Judge something again, without changing anything."),
     "ticket": Verb("ticket", "List, show and act on tickets."),
+    "people": Verb("people", "Import, list and show requesters and organisations."),
     "queue": Verb("queue", "Look after inbox, outbox, quarantine and refused bodies."),
     "verify": Verb("verify", "Check the conservation laws and the history."),
     "backup": Verb("backup", "Write a backup."),

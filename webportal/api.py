@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from functools import wraps
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 from starlette.requests import Request
@@ -10,8 +10,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from casework.context import Casework
+from casework.entering import enter
 from casework.handle import perform
-from itsm.act import Act, Actor, ActorKind, Verb
+from itsm.act import Act, Actor, ActorKind, Entered, Verb
 from itsm.errors import MalformedInput, Permanent, TriagedError
 from itsm.identifier import inbox_text, parse_inbox
 from itsm.ticket import State, Ticket, TicketType, parse_number
@@ -24,6 +25,8 @@ from webportal.problem import problem, problem_of
 from webportal.settings import WebportalSettings
 
 Result = TypeVar("Result")
+Body = TypeVar("Body", bound=msgspec.Struct)
+VERBS = ", ".join(each.value for each in Verb)
 MAX_AUTHORIZATION_CHARACTERS = 500
 
 
@@ -34,6 +37,21 @@ class ActBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     text: str = ""
     arguments: dict[str, str] = {}
     expected_version: int | None = None
+
+
+class EnterBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of `POST /tickets`: a ticket entered for somebody who called or came by."""
+
+    subject: str
+    text: str = ""
+    requester: str = ""
+    requester_name: str = ""
+    type: str = ""
+    team: str = ""
+    service: str = ""
+    impact: int = 0
+    urgency: int = 0
+    acknowledge: bool = True
 
 
 class Api:
@@ -51,6 +69,7 @@ class Api:
             Route("/api/v1/inbox", self._guarded("queue:read", self._find_inbox)),
             Route("/api/v1/inbox/{id}", self._guarded("queue:read", self._show_inbox)),
             Route("/api/v1/tickets", self._guarded("tickets:read", self._list_tickets)),
+            Route("/api/v1/tickets", self._guarded("acts:write", self._enter), methods=["POST"]),
             Route("/api/v1/tickets/{number}", self._guarded("tickets:read", self._show_ticket)),
             Route("/api/v1/tickets/{number}/acts", self._guarded("acts:write", self._act), methods=["POST"]),
             Route("/api/v1/alerts", self._guarded("alerts:read", self._list_alerts)),
@@ -143,13 +162,11 @@ class Api:
 
     async def _act(self, request: Request, token: ApiToken) -> present.Json:
         number = _ticket_number(request)
-        body = _decoded(await _limited(request, self._settings.body_limit_bytes))
-        kind, _, name = token.acts_as.partition(":")
-        actor_kind = ActorKind(kind) if kind in (ActorKind.AGENT, ActorKind.OPERATOR) else ActorKind.SOURCE
+        body = _decoded(await _limited(request, self._settings.body_limit_bytes), ActBody, f"verbs: {VERBS}")
         act = Act(
             verb=body.verb,
             ticket_number=number,
-            actor=Actor(kind=actor_kind, name=name or token.name, trust=2),
+            actor=_actor(token),
             text=body.text,
             arguments=body.arguments,
             expected_version=body.expected_version,
@@ -158,6 +175,14 @@ class Api:
         done = await self._store.awrite(lambda tx: perform(tx, act, casework))
         self._on_outgoing()
         return present.ticket(done)
+
+    async def _enter(self, request: Request, token: ApiToken) -> present.Json:
+        body = _decoded(await _limited(request, self._settings.body_limit_bytes), EnterBody, "subject is needed")
+        asked = Entered(actor=_actor(token), **{name: getattr(body, name) for name in body.__struct_fields__})
+        casework = self._casework()
+        opened = await self._store.awrite(lambda tx: enter(tx, asked, casework))
+        self._on_outgoing()
+        return present.ticket(opened)
 
     async def _list_alerts(self, request: Request, token: ApiToken) -> present.Json:
         limit, source = self._limit(request), request.query_params.get("source")
@@ -209,9 +234,15 @@ async def _limited(request: Request, limit: int) -> bytes:
     return bytes(body)
 
 
-def _decoded(raw: bytes) -> ActBody:
+def _actor(token: ApiToken) -> Actor:
+    """Whom a token acts as: an agent, the operator, or a source, which may not act."""
+    kind, _, name = token.acts_as.partition(":")
+    actor_kind = ActorKind(kind) if kind in (ActorKind.AGENT, ActorKind.OPERATOR) else ActorKind.SOURCE
+    return Actor(kind=actor_kind, name=name or token.name, trust=2)
+
+
+def _decoded(raw: bytes, type_: type[Body], hint: str) -> Body:
     try:
-        return msgspec.json.decode(raw, type=ActBody)
+        return msgspec.json.decode(raw, type=type_)
     except msgspec.MsgspecError as error:
-        known: Any = ", ".join(each.value for each in Verb)
-        raise MalformedInput(f"the body is not an act: {error}; verbs: {known}", status=422) from error
+        raise MalformedInput(f"the body is not an act: {error}; {hint}", status=422) from error

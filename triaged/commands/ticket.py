@@ -2,8 +2,9 @@
 
 import click
 
+from casework.entering import enter
 from casework.handle import perform
-from itsm.act import Act, Actor, ActorKind, Verb
+from itsm.act import Act, Actor, ActorKind, Entered, Verb
 from itsm.lifecycle import legal_acts
 from itsm.signal import Attachment
 from itsm.ticket import State, Ticket, TicketType, number_text
@@ -131,6 +132,49 @@ def _notices(sent: list[OutboxRow]) -> str:
         for each in sent
     ]
     return table(("made", "mail", "to", "state"), rows)
+
+
+@command.command("new")
+@config_option
+@json_option
+@click.option("--for", "requester", default="", metavar="ADDRESS", help="The requester's mail address, who is told the number.")
+@click.option("--name", default="", help="The requester's name.")
+@click.option("--text", default="", help="What they said.")
+@click.option(
+    "--type", "type_", type=click.Choice([each.value for each in TicketType]), default=TicketType.INCIDENT.value, help="The type."
+)
+@click.option("--team", default="", metavar="KEY", help="The team; else that of the service, else the first.")
+@click.option("--service", default="", metavar="KEY", help="The service.")
+@click.option("--impact", type=click.IntRange(1, 3), default=3, show_default=True, help="Impact, 1 is the highest.")
+@click.option("--urgency", type=click.IntRange(1, 3), default=2, show_default=True, help="Urgency, 1 is the highest.")
+@click.option("--quiet", is_flag=True, help="The requester gets no acknowledgement.")
+@click.argument("subject")
+def new(
+    subject: str,
+    requester: str,
+    name: str,
+    text: str,
+    type_: str,
+    team: str,
+    service: str,
+    impact: int,
+    urgency: int,
+    quiet: bool,
+    as_json: bool,
+) -> int:
+    """Enter a ticket for somebody who called or came by."""
+    asked = Entered(
+        actor=Actor(kind=ActorKind.OPERATOR, name="cli", trust=OPERATOR_TRUST), subject=subject, text=text, requester=requester,
+        requester_name=name, type=type_, team=team, service=service, impact=impact, urgency=urgency, acknowledge=not quiet,
+    )  # fmt: skip
+    with opened() as (store, found):
+        casework = casework_of(found.configuration, store.write(signing_keys).result())
+        ticket = store.write(lambda tx: enter(tx, asked, casework)).result()
+    if as_json:
+        data_json(ticket_object(ticket))
+    else:
+        data(number_text(ticket.type, ticket.number))
+    return 0
 
 
 @command.command("act")
