@@ -13,6 +13,7 @@ from itsm.notification import Event
 from notifier.child import render_one
 from notifier.compose import File, compose
 from notifier.files import Files
+from store.settings import StoreSettings
 from tests.casework.desks import TestDesk
 from tests.notifier.test_compose import draft
 from tests.rules.worlds import NOW
@@ -31,7 +32,7 @@ async def children(name, requests):
 
 @pytest.fixture
 def answered(tmp_path):
-    desk = TestDesk(tmp_path / "var", members=True)
+    desk = TestDesk(StoreSettings(path=str(tmp_path / "var")), members=True)
     lines = ["From: Ana <ana@corp.example>", "To: help@corp.example", "Subject: Printer", "Message-ID: <m1@x>", "", "It jams.", ""]
     desk.put("\r\n".join(lines).encode())
     desk.triage()
