@@ -105,7 +105,12 @@ class IntakeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     parse_timeout_seconds: Annotated[
         float, Meta(description="A batch may take so long in a child before it is killed, in seconds.", gt=0)
     ] = 30.0
-    trusted_authserv_ids: Annotated[Words, Meta(description="Authserv-ids whose Authentication-Results are believed (RFC 8601).")] = ()
+    trusted_authserv_ids: Annotated[
+        Words,
+        Meta(
+            description='Authserv-ids whose Authentication-Results are believed (RFC 8601); "-" for mailboxes of a provider that names none.'
+        ),
+    ] = ()
     smtp: Annotated[SmtpSettings, Meta(description="The SMTP door, `[intake.smtp]`.")] = SmtpSettings()
     http: Annotated[HttpSettings, Meta(description="The HTTP door, `[intake.http]`.")] = HttpSettings()
     mailbox: Annotated[tuple[Mailbox, ...], Meta(description="Mailboxes to fetch from, `[[intake.mailbox]]`.")] = ()

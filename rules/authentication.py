@@ -11,6 +11,8 @@ from itsm.envelope import Channel, Envelope
 from itsm.signal import UserMessage
 
 MAX_FIELD_CHARACTERS = 8192
+NO_AUTHSERV_ID = "-"  # listed for mailboxes of a provider that names no authserv-id
+METHODS = frozenset({"spf", "dkim", "dmarc", "arc", "compauth", "auth"})  # that may stand first in such a field
 _PLAIN = re.compile(r'[^"();]+')
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*+)"', re.DOTALL)
 _IN_COMMENT = re.compile(r"[^()\\]+|\\.|[()]", re.DOTALL)
@@ -46,7 +48,7 @@ def trust_of(message: UserMessage, envelope: Envelope, settings: TrustSettings) 
         return TrustVerdict(level=0, reason="not handed over by a listed host")
     if not message.authentication:
         return TrustVerdict(level=0, reason="no Authentication-Results")
-    return _by_results(message.authentication[0], domain_of(sender), settings)
+    return _by_results(message.authentication[0], domain_of(sender), settings, envelope.channel)
 
 
 def _handed_over(envelope: Envelope, settings: TrustSettings) -> bool:
@@ -65,24 +67,36 @@ def _is_peer(peer: str, listed: str) -> bool:
     return (getattr(address, "ipv4_mapped", None) or address) in network
 
 
-def _by_results(field: str, domain: str, settings: TrustSettings) -> TrustVerdict:
-    """Read the topmost field only (RFC 8601 2.2); a field without authserv-id, as Microsoft writes it, is nobody's word.
+def _by_results(field: str, domain: str, settings: TrustSettings, channel: Channel) -> TrustVerdict:
+    """Read the topmost field only (RFC 8601 2.2).
 
+    A field without authserv-id, as Exchange Online writes it, is nobody's word, unless `NO_AUTHSERV_ID` is listed and a mailbox gave
+    the mail: there the provider writes the topmost field itself, and nobody stands between.
     Every DMARC result in it must be a pass for this From domain: one that is not outweighs one that is.
     """
     segments = _segments(field)
     if not segments:
         return TrustVerdict(level=0, reason="the topmost Authentication-Results cannot be read")
     words = segments[0].split()
-    listed = {each.casefold() for each in settings.authserv_ids}
-    if not words or words[0].casefold() not in listed or not all(each.isdecimal() for each in words[1:]):  # the rest is a version
+    listed = {each.casefold() for each in settings.authserv_ids} - {NO_AUTHSERV_ID}
+    nameless = channel is Channel.IMAP and NO_AUTHSERV_ID in settings.authserv_ids
+    if nameless and _is_result(segments[0]):
+        results = [passed for segment in segments for passed in _dmarc(segment, domain)]
+    elif not words or words[0].casefold() not in listed or not all(each.isdecimal() for each in words[1:]):  # the rest is a version
         return TrustVerdict(level=0, reason="the topmost Authentication-Results is not of a listed host")
-    results = [passed for segment in segments[1:] for passed in _dmarc(segment, domain)]
+    else:
+        results = [passed for segment in segments[1:] for passed in _dmarc(segment, domain)]
     if not results:
         return TrustVerdict(level=0, reason="no DMARC result")
     if not all(results):
         return TrustVerdict(level=0, reason="DMARC did not pass for this From domain")
     return TrustVerdict(level=1, reason="DMARC pass, said by a listed host")
+
+
+def _is_result(segment: str) -> bool:
+    """Whether a field begins with a result such as `spf=pass` where its authserv-id should stand."""
+    words = segment.split()
+    return bool(words) and words[0].partition("=")[0].casefold() in METHODS and "=" in words[0]
 
 
 def _dmarc(segment: str, domain: str) -> Iterator[bool]:

@@ -1,7 +1,6 @@
 """People and organisations out of a CSV file: read strictly, compared with what is known, shown before anything is written."""
 
 import csv
-import io
 import re
 from collections.abc import Iterable, Mapping
 
@@ -55,7 +54,9 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 def read_file(text: str, time_zones: frozenset[str]) -> Wanted | tuple[Mistake, ...]:
     """Read a CSV file with a header line; comma or semicolon between columns. Any mistake and nothing of it is taken."""
     first = text.partition("\n")[0]
-    rows = csv.reader(io.StringIO(text.removeprefix("\ufeff")), delimiter=";" if first.count(";") > first.count(",") else ",")
+    rows = csv.reader(
+        (f"{line}\n" for line in text.removeprefix("\ufeff").split("\n")), delimiter=";" if first.count(";") > first.count(",") else ","
+    )
     try:
         header = [each.strip().lower() for each in next(rows, [])]
         wrong = _header_mistake(header)

@@ -51,6 +51,20 @@ def test_no_other_authentication_result_is_believed(field):
     assert level(mail(authentication=(field, PASS))) == 0
 
 
+NAMELESS = "spf=pass smtp.mailfrom=corp.example; dkim=pass; dmarc=pass action=none header.from=corp.example;compauth=pass reason=100"
+
+
+def test_a_provider_that_names_no_authserv_id_is_believed_where_it_is_listed_and_gave_the_mail_itself():
+    fetched, listed = envelope(channel=Channel.IMAP, peer=""), changed(LISTED, authserv_ids=("-",))
+    assert level(mail(authentication=(NAMELESS,)), fetched, listed) == 1
+    assert level(mail(authentication=(NAMELESS,)), fetched, LISTED) == 0
+    assert level(mail(authentication=(NAMELESS,)), envelope(), listed) == 0
+    assert level(mail(authentication=(NAMELESS.replace("dmarc=pass", "dmarc=fail"),)), fetched, listed) == 0
+    assert level(mail(authentication=("- ; dmarc=pass header.from=corp.example", PASS)), fetched, listed) == 0
+    assert level(mail(authentication=("; dmarc=pass header.from=corp.example",)), fetched, listed) == 0
+    assert level(mail(authentication=(PASS,)), fetched, listed) == 0
+
+
 def test_a_result_counts_only_from_a_host_that_hands_mail_over():
     assert level(mail(authentication=(PASS,)), envelope(peer="203.0.113.9")) == 0
     assert level(mail(authentication=(PASS,)), envelope(peer="")) == 0

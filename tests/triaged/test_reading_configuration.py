@@ -110,6 +110,14 @@ TEAMS = "[[team]]\nkey = 'network'\nname = 'N'\naddresses = ['n@example.org']\n"
             "[[intake.source]]\nname='a'\nservice='vpn'\n",
             "FILE:3: intake.source[0].service: there is no service 'vpn' (add it as [[service]])",
         ),
+        (
+            "[[agent]]\nkey='a'\nname='A'\naddress='a@b.c'\n[[agent]]\nkey='b'\nname='B'\naddress='b@b.c'\naliases=['A@b.c']\n",
+            "FILE:8: agent[1].address: A@b.c belongs to the agent 'a' already (one agent an address)",
+        ),
+        (
+            "[desk]\naddress='a-desk-with-a-long-name@b.c'\n[[agent]]\nkey='a'\nname='A'\naddress='a@b.c'\n",
+            "FILE:2: desk.address: the part before the @ is longer than 19 characters: agents could not answer by mail (choose a shorter address, such as help@)",
+        ),
         ("[[rules.rule]]\nkey='a'\nteam='x'\n", "FILE:3: rules.rule[0].team: there is no team 'x' (known: desk)"),
         ("[[rules.rule]]\nkey='a'\ntype='x'\n", "FILE:1: rules.rule[0]: rule 'a': type must be incident or service_request"),
         (

@@ -139,3 +139,49 @@ def test_a_token_of_a_source_may_not_act_as_the_desk(api):
     answer = api.post("/api/v1/tickets/INC-1001/acts", json={"verb": "start"}, headers={"authorization": f"Bearer {secret}"})
     assert answer.status_code == 422
     assert "may not" in answer.json()["detail"]
+
+
+def test_a_ticket_is_entered_for_somebody_who_called(api):
+    body = {"subject": "Phone: no network", "requester": "cy@corp.example", "text": "Room 5", "service": "mail"}
+    opened = api.post("/api/v1/tickets", json=body)
+    assert (opened.status_code, opened.json()["requester"], opened.json()["team"]) == (200, "cy@corp.example", "net")
+    assert opened.json()["entered_by"] == "operator:admin" or opened.json()["entered_by"] == "agent:ben"
+    shown = api.get(f"/api/v1/tickets/{opened.json()['number']}").json()
+    assert [entry["text"] for entry in shown["entries"]] == ["Room 5"]
+    assert api.outgoing == [1]
+
+
+@pytest.mark.parametrize(
+    ("body", "says"), [({}, "subject is needed"), ({"subject": " "}, "needs a subject"), ({"subject": "x", "team": "y"}, "no team")]
+)
+def test_what_cannot_be_entered_is_told(api, body, says):
+    answer = api.post("/api/v1/tickets", json=body)
+    assert answer.status_code == 422
+    assert says in answer.json()["detail"]
+
+
+SCOPES = ("alerts:read", "silences:read", "messages:write", "tickets:read", "acts:write", "queue:read")
+ROUTES = [(method, route.path) for route in Api(None, None, None, None).routes() for method in route.methods - {"HEAD"}]
+NEEDED = {"/api/v1/inbox": "queue:read", "/api/v1/alerts": "alerts:read", "/api/v1/outbox": "queue:read", "/api/v1/tickets": "tickets:read"}
+
+
+def needed(method, path):
+    if method == "POST":
+        return "acts:write"
+    return next(scope for start, scope in NEEDED.items() if path.startswith(start))
+
+
+@pytest.mark.parametrize(("method", "path"), ROUTES)
+@pytest.mark.parametrize("scope", SCOPES)
+@pytest.mark.parametrize("number", ["INC-1001", "INC-9999"])
+def test_without_the_scope_a_ticket_that_is_there_and_one_that_is_not_look_alike(api, method, path, scope, number):
+    url = path.replace("{number}", number).replace("{id}", "in-1")
+    secret = api.token(scope)
+    answer = api.request(
+        method, url, headers={"authorization": f"Bearer {secret}"}, json={"verb": "note", "text": "x"} if method == "POST" else None
+    )
+    if scope == needed(method, path):
+        assert answer.status_code not in (401, 403)
+    else:
+        assert answer.status_code == 403
+        assert number not in answer.text
