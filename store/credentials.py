@@ -75,6 +75,18 @@ def rotate_signing_key(tx: Tx) -> int:
     return int(last + 1)
 
 
+def retire_signing_key(tx: Tx, key_id: int) -> None:
+    """Let a key verify no more: reply addresses and Message-IDs of its time lead nowhere. Raises Permanent for the one that mints."""
+    found = signing_keys(tx)
+    if key_id not in {each for each, _ in found}:
+        raise Permanent(f"there is no signing key {key_id} in use", status=404)
+    if key_id == found[0][0]:
+        raise Permanent(f"key {key_id} is the one that mints: make a new one first")
+    where = (signing_key.c.desk_id == tx.desk_id, signing_key.c.key_id == key_id)
+    tx.connection.execute(update(signing_key).where(*where).values(retired_at=to_column(tx.now)))
+    append_many(tx, [(ACCESS_STREAM, "signing_key_retired", "operator", (key_id,), b"{}")])
+
+
 def _digest(secret: str) -> bytes:
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()
 

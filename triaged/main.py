@@ -45,7 +45,7 @@ VERBS = {
     "db": Verb("db", "Upgrade the database, tell its version, or move it to PostgreSQL."),
     "deliver": Verb("deliver", "Take a mail on stdin, from an MTA."),
     "oauth": Verb("oauth", "Log in for mailboxes and relays that take tokens."),
-    "token": Verb("token", "Make, list and revoke API tokens."),
+    "token": Verb("token", "Make, list and revoke API tokens; rotate signing keys."),
     "config": Verb("config", "Show the example, the schema or the settings in force."),
 }
 

@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[2]
 MODULES = sorted(file for package in ("itsm", "rules") for file in (ROOT / package).rglob("*.py"))
 ALLOWED = {
     "base64", "bisect", "collections", "datetime", "difflib", "enum", "functools", "hashlib", "hmac", "ipaddress",
-    "itertools", "itsm", "math", "msgspec", "operator", "re", "rules", "string", "struct", "typing", "unicodedata", "zoneinfo",
+    "csv", "itertools", "itsm", "math", "msgspec", "operator", "re", "rules", "string", "struct", "typing", "unicodedata", "zoneinfo",
 }  # fmt: skip
 FORBIDDEN_CALLS = {"open", "print", "input", "exec", "eval", "compile", "hash", "id", "__import__", "breakpoint", "globals"}
 FORBIDDEN_METHODS = {"now", "today", "utcnow", "read_text", "read_bytes", "write_text", "write_bytes"}

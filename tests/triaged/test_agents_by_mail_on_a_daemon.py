@@ -75,6 +75,10 @@ def test_people_are_imported_shown_and_their_tickets_entered(site: Site) -> None
     assert "nobody is known" in site.command("people", "show", "x@y.example").err
     assert "0 reply addresses of ben revoked" in site.command("people", "revoke", "ben", "--ticket", "INC-1001").err
     assert "no ticket number" in site.command("people", "revoke", "ben", "--ticket", "x").err
+    assert "Signing key 2 mints" in site.command("token", "rotate").err
+    assert "one that mints" in site.command("token", "rotate", "--retire", "2").err
+    assert "verifies no more" in site.command("token", "rotate", "--retire", "1").err
+    assert "no signing key 1 in use" in site.command("token", "rotate", "--retire", "1").err
     (site.directory / "bad.csv").write_bytes(b"address\n\xff\n")
     assert "not UTF-8" in site.command("people", "import", str(site.directory / "bad.csv")).err
     (site.directory / "bad.csv").write_text("address\nnobody\n")

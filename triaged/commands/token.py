@@ -1,10 +1,10 @@
-"""`triaged token`: API tokens for agents, sources and operators."""
+"""`triaged token`: API tokens for agents, sources and operators, and the keys that sign reply addresses."""
 
 from datetime import timedelta
 
 import click
 
-from store.credentials import SCOPES, create_token, list_tokens, revoke_token
+from store.credentials import SCOPES, create_token, list_tokens, retire_signing_key, revoke_token, rotate_signing_key
 from triaged import clock
 from triaged.access import opened
 from triaged.configuration import Configuration
@@ -14,7 +14,7 @@ from triaged.output import data, data_json, instant, table, talk
 OPERATOR = "operator"
 
 
-@click.group("token", short_help="Make, list and revoke API tokens.")
+@click.group("token", short_help="Make, list and revoke API tokens; rotate signing keys.")
 @config_option
 def command() -> None:
     """Make, list and revoke API tokens. A token is shown once, when it is made; the store keeps its hash."""
@@ -82,3 +82,21 @@ def revoke(name: str) -> int:
         found = store.write(lambda tx: revoke_token(tx, name)).result()
     talk(f"The token {name!r} works no more." if found else f"There is no token {name!r} that works; see `triaged token list`.")
     return 0 if found else 1
+
+
+@command.command("rotate")
+@config_option
+@click.option("--retire", type=click.IntRange(1, 255), metavar="ID", help="Instead let this older key verify no more.")
+def rotate(retire: int | None) -> int:
+    """Make a new signing key for reply addresses and Message-IDs; older ones go on verifying until they are retired.
+
+    A running daemon takes it at its next start.
+    """
+    with opened() as (store, _):
+        if retire is not None:
+            store.write(lambda tx: retire_signing_key(tx, retire)).result()
+            talk(f"Signing key {retire} verifies no more.")
+            return 0
+        made = store.write(rotate_signing_key).result()
+    talk(f"Signing key {made} mints from the next start on; `triaged token rotate --retire ID` ends an older one when its mails are old.")
+    return 0
