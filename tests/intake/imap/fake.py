@@ -85,7 +85,8 @@ class FakeImap:
             connection.sendall(b"+ idling\r\n")
         self.idling.append(connection)
         try:
-            assert reader.readline().strip().upper() in (b"DONE", b"")  # type: ignore[attr-defined]  # a file
+            if reader.readline().strip().upper() != b"DONE":  # type: ignore[attr-defined]  # a file
+                raise Drop
         finally:
             self.idling.remove(connection)
         connection.sendall(tag + b" OK idle is over\r\n")
