@@ -14,6 +14,7 @@ OURS = tuple(str(ROOT / name) for name in ("store", "casework", "intake", "notif
 TABLES = "|".join(sorted(metadata.tables, key=len, reverse=True))
 USE = re.compile(rf"\b(?:from|join|update|,)\s+({TABLES})\b(?!\.)(?:\s+as\s+(\w+))?", re.IGNORECASE)
 INSERT = re.compile(rf"\binsert\s+into\s+({TABLES})\s*\(([^)]*)\)", re.IGNORECASE)
+INSERTED = re.compile(r"\([^()]*\)\s*VALUES", re.IGNORECASE)  # names of columns there; one may be called like a table
 DEFINITION = re.compile(r"\s*(create|alter|drop|analyze|comment|pragma|reindex)\b", re.IGNORECASE)
 
 
@@ -23,7 +24,7 @@ def without_desk(statement: str) -> tuple[str, ...]:
     if DEFINITION.match(statement):
         return ()
     found = [table for table, columns in INSERT.findall(statement) if "desk_id" not in columns]
-    for table, alias in USE.findall(statement):
+    for table, alias in USE.findall(INSERTED.sub("VALUES", statement)):
         name = alias or table
         compared = rf"\b{name}\.desk_id\s*(?:=|in\b)|=\s*{name}\.desk_id\b"
         bare = r"(?<![.\w])desk_id\s*(?:=|in\b)"
