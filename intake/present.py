@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+import msgspec
+
 from itsm.address import Address
 from itsm.signal import DeliveryReport, Malformed, MonitoringEvent, Parsed, UserMessage
 
@@ -61,6 +63,9 @@ def _mail(message: UserMessage) -> dict[str, object]:
         "delivery_report": None,
         "authentication": list(message.authentication),
         "unanswerable": message.unanswerable,
+        "protection": message.protection.value,
+        "forwarded": message.forwarded,
+        "feedback_report": msgspec.structs.asdict(message.feedback) if message.feedback else None,
         "defects": list(message.defects),
     }
 

@@ -20,6 +20,14 @@ class MailKind(StrEnum):
     MACHINE = "machine"
 
 
+class Protection(StrEnum):
+    """Whether a mail is signed or encrypted by its sender; nothing is verified or decrypted here."""
+
+    NONE = "none"
+    SIGNED = "signed"
+    ENCRYPTED = "encrypted"
+
+
 class EventStatus(StrEnum):
     """The state a monitoring event reports."""
 
@@ -57,6 +65,14 @@ class Attachment(msgspec.Struct, frozen=True, kw_only=True):
     part_index: int = 0
 
 
+class FeedbackReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What a complaint says (RFC 5965): its type (`abuse`, `fraud`, `virus`, `not-spam`, ...), who got the mail, and that mail's Message-ID."""
+
+    feedback_type: str
+    recipients: tuple[str, ...] = ()
+    original_message_id: str | None = None
+
+
 class UserMessage(msgspec.Struct, frozen=True, kw_only=True, tag="user_message"):
     """A parsed mail. Message identifiers are without angle brackets; `text` is all inline text, `reply_text` the new words.
 
@@ -64,7 +80,7 @@ class UserMessage(msgspec.Struct, frozen=True, kw_only=True, tag="user_message")
     decoded parts and is what two mails without Message-ID are compared by. `unanswerable` names the reason why no
     automatic answer may be sent (RFC 3834 section 2), or is None. `sent_by_us` is the value of our own loop mark.
     `received_count` is the number of Received fields (RFC 5321 6.3). `authentication` holds the raw values of the
-    Authentication-Results fields, topmost first.
+    Authentication-Results fields, topmost first. `forwarded` tells that its sender passes on a mail of somebody else.
     """
 
     kind: MailKind
@@ -85,6 +101,9 @@ class UserMessage(msgspec.Struct, frozen=True, kw_only=True, tag="user_message")
     unanswerable: str | None = None
     sent_by_us: str | None = None
     received_count: int = 0
+    protection: Protection = Protection.NONE
+    forwarded: bool = False
+    feedback: FeedbackReport | None = None
     defects: tuple[str, ...] = ()
     content_sha256: bytes
     fallback_sha256: bytes

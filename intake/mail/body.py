@@ -7,7 +7,7 @@ import msgspec
 
 from intake.mail.calendar import words_of_event
 from intake.mail.charset import clean, decode
-from intake.mail.html import html_charset, html_text
+from intake.mail.html import html_charset, html_text, without_quotes
 from intake.mail.walk import Leaf, walk
 from itsm.signal import Attachment
 
@@ -23,9 +23,13 @@ _NOT_A_NAME = re.compile(r"[\x00-\x1f\x7f]+")
 
 
 class Content(msgspec.Struct, frozen=True, kw_only=True):
-    """The text and files of a mail, the hash of its decoded parts, and what had to be said about them."""
+    """The text and files of a mail, the hash of its decoded parts, and what had to be said about them.
+
+    `unquoted` is the text without what HTML parts mark as quoted or signature; "" when they mark nothing, or everything.
+    """
 
     text: str
+    unquoted: str = ""
     attachments: tuple[Attachment, ...]
     sha256: bytes
     defects: tuple[str, ...]
@@ -49,7 +53,7 @@ def content_of(leaves: tuple[Leaf, ...]) -> Content:
     for leaf in leaves:
         octets, defect = leaf.octets()
         if defect:
-            defects.append(defect)
+            defects.append(defect if leaf.alone else f"part {leaf.index + 1}: {defect}")
         disposition = leaf.header.word("content-disposition").partition(";")[0].strip()
         name = leaf.file_name()
         sha256 = hashlib.sha256(octets)
@@ -62,8 +66,11 @@ def content_of(leaves: tuple[Leaf, ...]) -> Content:
         if leaf.content_type == "text/calendar":
             events.append(octets)
         files.append(_attachment(leaf, disposition, name, len(octets), sha256.hexdigest()))
-    text = _Reader(defects).read(texts) or "\n".join(words_of_event(octets) for octets in events[:1])
-    return Content(text=text, attachments=tuple(files), sha256=digest.digest(), defects=tuple(dict.fromkeys(defects)))
+    reader = _Reader(defects)
+    text = reader.read(texts) or "\n".join(words_of_event(octets) for octets in events[:1])
+    return Content(
+        text=text, unquoted=reader.unquoted, attachments=tuple(files), sha256=digest.digest(), defects=tuple(dict.fromkeys(defects))
+    )
 
 
 def _is_text(leaf: Leaf, disposition: str, name: str) -> bool:
@@ -80,11 +87,13 @@ class _Reader:
         self.defects = defects
         self.guesses = 0
         self.left_bytes = MAX_ALL_TEXT_BYTES
+        self.unquoted = ""
 
     def read(self, texts: list[_Text]) -> str:
         plain = {at: self._decoded(each) for at, each in enumerate(texts) if not each.is_html}
         said = {texts[at].leaf.alternative for at, text in plain.items() if text and not text.isspace()}
         out: list[str] = []
+        words: list[str] = []
         size = 0
         for at, each in enumerate(texts):
             if size > MAX_TEXT_CHARACTERS:
@@ -92,27 +101,31 @@ class _Reader:
                 break
             if each.is_html and each.leaf.alternative and each.leaf.alternative in said:
                 continue
-            text = html_text(self._decoded(each)) if each.is_html else plain[at]
-            text = text.strip("\n")
+            html = self._decoded(each) if each.is_html else ""
+            text = (html_text(html) if each.is_html else plain[at]).strip("\n")
             if text and not text.isspace():
                 out.append(text)
                 size += len(text)
+                marked = without_quotes(html) if html else None
+                words.append(text if marked is None else html_text(marked))
+        self.unquoted = "" if words == out else "\n\n".join(each for each in words if each).strip()[:MAX_TEXT_CHARACTERS]
         return "\n\n".join(out)[:MAX_TEXT_CHARACTERS]
 
     def _decoded(self, each: _Text) -> str:
         octets, leaf = each.octets, each.leaf
+        which = "" if leaf.alone else f"part {leaf.index + 1}: "
         limit = min(MAX_HTML_BYTES if each.is_html else MAX_TEXT_BYTES, self.left_bytes)
         if len(octets) > limit:
-            self.defects.append(f"a text was read up to {limit} bytes only")
+            self.defects.append(f"{which}a text was read up to {limit} bytes only")
             octets = octets[: octets.rfind(b"\n", max(0, limit - 1_000), limit) + 1 or limit]
         self.left_bytes -= len(octets)
         declared = leaf.parameters.get("charset") or (html_charset(octets) if each.is_html else None)
         text, defect = decode(octets, declared, guess=self.guesses < MAX_GUESSES)
         if defect:
             self.guesses += 1
-            self.defects.append(f"charset: {defect}")
+            self.defects.append(f"{which}charset: {defect}")
         if "\x00" in text:
-            self.defects.append("NUL characters were removed")
+            self.defects.append(f"{which}NUL characters were removed")
         text = clean(text)
         if "\r" in text:
             text = text.replace("\r\n", "\n").replace("\r", "\n")

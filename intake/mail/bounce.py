@@ -97,14 +97,14 @@ def _by_standard(leaves: Sequence[Leaf]) -> Iterator[ReportedRecipient]:
         octets = leaf.octets()[0][:MAX_STATUS_BYTES]
         if is_report or b"final-recipient:" in octets[:MAX_SCANNED_BYTES].lower():
             seen: set[str] = set()
-            for block in _blocks(octets):
+            for block in blocks(octets):
                 recipient = _recipient(block)
                 if recipient and recipient.address.lower() not in seen:
                     seen.add(recipient.address.lower())
                     yield recipient
 
 
-def _blocks(octets: bytes) -> Iterator[dict[str, str]]:
+def blocks(octets: bytes) -> Iterator[dict[str, str]]:
     """Groups of fields, unfolded, first value first."""
     text = decode(octets, None, guess=False)[0].replace("\r\n", "\n").replace("\n ", " ").replace("\n\t", " ")
     block: dict[str, str] = {}
@@ -145,7 +145,7 @@ def _typed(value: str | None) -> str:
 
 def _by_wording(raw: bytes) -> list[str]:
     """flufl.bounce knows the wordings of many mail systems. It gets the beginning only, because its work grows with the lines."""
-    cut = b"\n".join(line[:MAX_SCANNED_LINE] for line in raw[:MAX_SCANNED_BYTES].split(b"\n")[:MAX_SCANNED_LINES])
+    cut = b"\n".join(line[:MAX_SCANNED_LINE] for line in raw[:MAX_SCANNED_BYTES].splitlines()[:MAX_SCANNED_LINES])
     folded = cut.lower()
     if folded.count(b"multipart/") + folded.count(b"message/") > MAX_SCANNED_NESTING or cut.count(b";") > MAX_SCANNED_LINES:
         return []

@@ -8,13 +8,17 @@ from intake.mail.addresses import addresses, read_addresses
 from intake.mail.body import Content, content_of
 from intake.mail.bounce import Failed, failed_recipients
 from intake.mail.charset import clean
+from intake.mail.feedback import feedback_of
+from intake.mail.forward import is_forward
 from intake.mail.header import Header, text_of
 from intake.mail.identifiers import identifiers, message_identifier
 from intake.mail.kind import LOOP_MARK, kind_of, signs_of, unanswerable
+from intake.mail.protection import UNREADABLE, protection_of
 from intake.mail.reply import new_words
+from intake.mail.uuencode import told_of, without_files
 from intake.mail.walk import walk
 from itsm.address import Address
-from itsm.signal import DeliveryReport, MailKind, UserMessage
+from itsm.signal import DeliveryReport, MailKind, Protection, UserMessage
 
 MAX_SUBJECT_CHARACTERS = 998
 MAX_DATE_CHARACTERS = 200
@@ -40,6 +44,12 @@ def parse_mail(raw: bytes, *, return_path: str | None = None) -> UserMessage | D
         else Failed()
     )
     kind = kind_of(signs, mail.leaves, content.text, reported=failed.certain)
+    protection = protection_of(mail, content.text)
+    if protection is Protection.ENCRYPTED:
+        defects.append(UNREADABLE)
+    words, names = without_files(content.unquoted or content.text)
+    if names:
+        defects.append(told_of(names))
     message = UserMessage(
         kind=kind,
         message_id=message_identifier(header.raw("message-id")),
@@ -53,17 +63,26 @@ def parse_mail(raw: bytes, *, return_path: str | None = None) -> UserMessage | D
         subject=subject,
         date=date_of(header.raw("date")),
         text=content.text,
-        reply_text=new_words(content.text),
+        reply_text=new_words(words) or content.text.strip(),
         attachments=content.attachments,
         authentication=tuple(clean(each) for each in header.every("authentication-results")[:MAX_AUTHENTICATION_FIELDS]),
         unanswerable=unanswerable(signs),
         sent_by_us=clean(header.raw(LOOP_MARK) or "")[:MAX_SUBJECT_CHARACTERS] or None,
         received_count=len(header.every("received")),
-        defects=tuple(clean(each) for each in defects[:MAX_DEFECTS]),
+        protection=protection,
+        forwarded=is_forward(subject, content.text),
+        feedback=feedback_of(mail.leaves) if kind is MailKind.FEEDBACK else None,
+        defects=_told(defects),
         content_sha256=content.sha256,
         fallback_sha256=_fallback(header, content),
     )
     return DeliveryReport(message=message, recipients=failed.recipients) if kind is MailKind.BOUNCE else message
+
+
+def _told(defects: list[str]) -> tuple[str, ...]:
+    """The defects as they are kept: at most 30, and the last says how many more there were."""
+    kept = [clean(each) for each in defects[:MAX_DEFECTS]]
+    return (*kept[:-1], f"and {len(defects) - MAX_DEFECTS + 1} more remarks") if len(defects) > MAX_DEFECTS else tuple(kept)
 
 
 def _people(header: Header, name: str, charset: str | None) -> tuple[Address, ...]:

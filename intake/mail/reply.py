@@ -40,16 +40,25 @@ _SIGNATURE = re.compile(
     re.IGNORECASE,
 )
 _SIGNATURE_STARTS = "SsGgVvHhEeIiWwLlОоTtOo"
+_PGP_SIGNED, _PGP_SIGNATURE = "-----BEGIN PGP SIGNED MESSAGE-----", "-----BEGIN PGP SIGNATURE-----"
 MAX_SIGNATURE_CHARACTERS = 120
 _RULES = "-_=*–—~ "
 
 
 def new_words(text: str) -> str:
     """The text without what it quotes and without its signature; all of it when nothing would be left."""
-    lines = text.split("\n", MAX_LINES)[:MAX_LINES]
+    lines = _unsigned(text).split("\n", MAX_LINES)[:MAX_LINES]
     stripped = [line[:MAX_LOOKED_AT].strip() for line in lines]
     kept = _without_signature(_unquoted(lines, stripped))
     return "\n".join(kept).strip() or text.strip()
+
+
+def _unsigned(text: str) -> str:
+    """The words inside of an inline PGP signature (RFC 9580 7), with its dash-escapes undone; any other text as it is."""
+    if not text.lstrip().startswith(_PGP_SIGNED):
+        return text
+    body = text.partition("\n\n")[2].partition("\n" + _PGP_SIGNATURE)[0]
+    return ("\n" + body).replace("\n- ", "\n")[1:]
 
 
 def _unquoted(lines: list[str], stripped: list[str]) -> list[str]:

@@ -62,15 +62,18 @@ class Leaf(msgspec.Struct, frozen=True, kw_only=True):
 
     def octets(self) -> tuple[bytes, str | None]:
         """The decoded octets, and a defect when not all of them could be decoded."""
-        encoding = self.header.word("content-transfer-encoding").partition(";")[0].strip()
+        encoding = transfer_encoding(self.header)
+        if encoding == "binary" and self.content_type.startswith(("text/", "message/")):
+            encoding = "8bit"  # lines all the same, so that one mail is the same mail whichever door it came through
         return decoded(self.raw[self.start : self.end], encoding)
 
 
 class Walk(msgspec.Struct, frozen=True, kw_only=True):
-    """A mail taken apart: its header, its leaves in order, and what was wrong with its form."""
+    """A mail taken apart: its header, its leaves in order, the types of its multiparts, and what was wrong with its form."""
 
     header: Header
     leaves: tuple[Leaf, ...]
+    multiparts: frozenset[str] = frozenset()
     defects: tuple[str, ...]
 
 
@@ -107,6 +110,7 @@ class _Walker:
         self.raw = raw
         self.defects: list[str] = []
         self.leaves: list[Leaf] = []
+        self.multiparts: set[str] = set()
         self.seen = self.boundary_lines = 0
 
     def walk(self) -> Walk:
@@ -121,7 +125,12 @@ class _Walker:
             header, body = self._header(region)
             root = root or header
             waiting.extend(reversed(self._enter(region, header, body)))
-        return Walk(header=root or Header(()), leaves=tuple(self.leaves), defects=tuple(dict.fromkeys(self.defects)))
+        return Walk(
+            header=root or Header(()),
+            leaves=tuple(self.leaves),
+            multiparts=frozenset(self.multiparts),
+            defects=tuple(dict.fromkeys(self.defects)),
+        )
 
     def _header(self, region: _Region) -> tuple[Header, int]:
         """The header of a part and where its body begins."""
@@ -163,17 +172,17 @@ class _Walker:
             if region.depth < MAX_DEPTH:
                 inside = self._children(region, content_type, named.get("boundary", ""), body)
                 if inside:
+                    self.multiparts.add(content_type)
                     return inside
                 content_type = "text/plain"  # RFC 2046 5.1.1 asks for a boundary; what has none is read as it stands
                 self.defects.append("a multipart without its boundary is read as text")
             else:
                 self.defects.append(f"parts nest deeper than {MAX_DEPTH}: the rest is kept in one piece")
-        self.leaves.append(
-            Leaf(
-                index=len(self.leaves), header=header, content_type=content_type, parameters=named, raw=self.raw, start=body, end=region.end,
-                related=region.related, alternative=region.alternative, alone=region.depth == 0,
-            )
+        leaf = Leaf(
+            index=len(self.leaves), header=header, content_type=content_type, parameters=named, raw=self.raw, start=body, end=region.end,
+            related=region.related, alternative=region.alternative, alone=region.depth == 0,
         )  # fmt: skip
+        self.leaves.append(leaf)
         return []
 
     def _children(self, region: _Region, content_type: str, boundary: str, body: int) -> list[_Region]:
@@ -224,6 +233,11 @@ class _Walker:
         if end > opened and self.raw[end - 1] == 13:
             end -= 1
         return max(end, opened)
+
+
+def transfer_encoding(header: Header) -> str:
+    """The keyword of Content-Transfer-Encoding in lower case, "" when there is none."""
+    return header.word("content-transfer-encoding").partition(";")[0].strip()
 
 
 def _left_over(message: Message) -> bytes:

@@ -84,7 +84,7 @@ def test_a_broken_multipart_gives_what_can_be_read_and_says_what_was_wrong():
     mail = message("broken-multipart.eml")
     assert mail.text == "The first part can be read."
     assert [each.filename for each in mail.attachments] == ["bill.pdf"]
-    assert mail.defects == ("the last boundary is missing", "base64 is incomplete", "charset: unknown charset 'x-unknown'")
+    assert mail.defects == ("the last boundary is missing", "part 2: base64 is incomplete", "part 1: charset: unknown charset 'x-unknown'")
 
 
 def test_a_multipart_without_boundary_is_read_as_text():
