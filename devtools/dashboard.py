@@ -42,6 +42,18 @@ PANELS: tuple[tuple[str, tuple[tuple[Any, ...], ...]], ...] = (
         ),
     ),
     (
+        "Mailboxes",
+        (
+            ("Seconds since a look that succeeded", "s", ("time() - triaged_mailbox_last_success_timestamp_seconds{SELECTED}", "{{mailbox}}")),
+            (
+                "Not in the store",
+                "short",
+                ("triaged_mailbox_missing{SELECTED}", "missing, {{mailbox}}"),
+                ("triaged_mailbox_passed{SELECTED}", "passed, {{mailbox}}"),
+            ),
+        ),
+    ),
+    (
         "Tickets",
         (
             ("Open, by priority", "short", ("sum by (priority) (triaged_records_open{SELECTED})", "{{priority}}")),
