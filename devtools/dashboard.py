@@ -44,7 +44,11 @@ PANELS: tuple[tuple[str, tuple[tuple[Any, ...], ...]], ...] = (
     (
         "Mailboxes",
         (
-            ("Seconds since a look that succeeded", "s", ("time() - triaged_mailbox_last_success_timestamp_seconds{SELECTED}", "{{mailbox}}")),
+            (
+                "Seconds since a look that succeeded",
+                "s",
+                ("time() - triaged_mailbox_last_success_timestamp_seconds{SELECTED}", "{{mailbox}}"),
+            ),
             (
                 "Not in the store",
                 "short",
