@@ -1,6 +1,6 @@
 """`handle`: lock, load, decide, apply, in one transaction (design 4). `perform` and `tick` do the same for acts and timers."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -108,8 +108,11 @@ def _decide_event(tx: Tx, part: Part, event: MonitoringEvent, workspace: Workspa
     )
 
 
-def perform(tx: Tx, act: Act, casework: Casework) -> Ticket:
-    """Do one act for an interactive door; raises Refused with the legal acts, Permanent (404) or Conflict."""
+def perform(tx: Tx, act: Act, casework: Casework, *, sees: Callable[[Ticket], bool] = lambda _: True) -> Ticket:
+    """Do one act for an interactive door; raises Refused with the legal acts, Permanent (404) or Conflict.
+
+    A ticket that the act names and the door does not see (`sees`) is as if it were not there.
+    """
     stripes.lock(tx, [b"ticket:%d" % act.ticket_number])
     found = tickets.by_numbers(tx, [act.ticket_number]).get(act.ticket_number)
     if found is None:
@@ -121,6 +124,8 @@ def perform(tx: Tx, act: Act, casework: Casework) -> Ticket:
     workspace.numbers[found.number] = found.id
     load_for_acts(tx, workspace, [act])
     snapshot = around(found.id, workspace, others=True)
+    seen = {number: each for number, each in snapshot.others.items() if sees(each)}
+    snapshot = msgspec.structs.replace(snapshot, others=seen)
     decision = decide_act(act, found, ruleset=casework.ruleset, desk=casework.desk, now=tx.now, snapshot=snapshot)
     if isinstance(decision, Illegal):
         raise Refused(decision.reason, legal=tuple(verb.value for verb in decision.legal_acts))

@@ -13,7 +13,10 @@ class Team(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Agent(msgspec.Struct, frozen=True, kw_only=True):
-    """A person who works tickets, known by `address` and `aliases`; notices go to `address`. An `auditor` reads and never acts."""
+    """A person who works tickets, known by `address` and `aliases`; notices go to `address`. An `auditor` reads and never acts.
+
+    Through the API an agent with `organisations` sees only tickets of their requesters; without any, all.
+    """
 
     key: str
     name: str
@@ -21,6 +24,7 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
     teams: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
     role: str = "agent"
+    organisations: tuple[str, ...] = ()
 
     @property
     def addresses(self) -> tuple[str, ...]:

@@ -40,7 +40,7 @@ class Ticket(msgspec.Struct, frozen=True, kw_only=True):
     `group_key` names the monitoring group whose episode this incident is, "" for people's tickets. `event_count` counts the
     deliveries seen; `severity` is the worst of its open instances. `suggested_for` is the number this might belong to. `trust` is
     the level (design 6) of the signal that opened it, `entered_by` who entered it for the requester, `merged_into` the number of
-    the ticket that goes on in its place.
+    the ticket that goes on in its place. `organisation` is the key of the one its requester belonged to when it was opened.
     """
 
     id: int
@@ -76,6 +76,7 @@ class Ticket(msgspec.Struct, frozen=True, kw_only=True):
     entered_by: str = ""
     merged_into: int | None = None
     state_before_merge: str = ""
+    organisation: str = ""
 
 
 def number_text(ticket_type: TicketType, number: int) -> str:

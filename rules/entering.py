@@ -91,6 +91,7 @@ def _ticket(entered: Entered, person: Person | None, ruleset: Ruleset, desk: Des
         priority=ruleset.settings.priority[impact - 1][urgency - 1],
         requester=person.address if person else canonical(entered.requester),
         requester_name=entered.requester_name or (person.name if person else ""),
+        organisation=person.organisation if person else "",
         team=entered.team or (service.team if service else "") or default_team(desk),
         service=entered.service,
         source="desk",

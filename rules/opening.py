@@ -95,6 +95,7 @@ def _ticket(
         priority=priority.priority,
         requester=snapshot.person.address if snapshot.person is not None else canonical(sender.address),
         requester_name=sender.name or (snapshot.person.name if snapshot.person is not None else ""),
+        organisation=snapshot.person.organisation if snapshot.person is not None else "",
         team=team,
         service=verdict.service or "",
         tags=verdict.tags,

@@ -9,6 +9,8 @@ from sqlalchemy import ColumnElement, Row, Select, bindparam, delete, func, lite
 
 from itsm.envelope import PENDING_CODE, Channel, Envelope, Outcome
 from itsm.identifier import inbox_text
+from itsm.permission import EVERYTHING, Visible
+from store import visibility
 from store.bulk import Bulk, BulkInsert
 from store.chunking import in_lists
 from store.exclusive import is_postgresql
@@ -336,9 +338,14 @@ def find(tx: Tx, inbox_id: int) -> InboxRow | None:
     return _row(row) if row else None
 
 
-def find_by_message_id(tx: Tx, message_id: str, *, limit: int = 20) -> list[InboxRow]:
-    """Envelopes whose header scan found this Message-ID (no angle brackets), oldest first."""
+def find_by_message_id(
+    tx: Tx, message_id: str, *, limit: int = 20, visible: Visible = EVERYTHING, after_id: int | None = None
+) -> list[InboxRow]:
+    """Envelopes whose header scan found this Message-ID (no angle brackets), oldest first. `after_id` continues a page."""
     query = select(inbox).where(inbox.c.desk_id == tx.desk_id, inbox.c.message_id_sha256 == key_of(message_id))
+    query = query.where(*visibility.of_envelopes(visible))
+    if after_id is not None:
+        query = query.where(inbox.c.id > after_id)
     return [_row(row) for row in tx.connection.execute(query.order_by(inbox.c.id).limit(limit))]
 
 
@@ -352,9 +359,12 @@ def _in_state(tx: Tx, state: str) -> Select[Any]:
     return select(inbox).where(inbox.c.desk_id == tx.desk_id, inbox.c.id.in_(ids))
 
 
-def listed(tx: Tx, state: str, *, limit: int = 50) -> list[InboxRow]:
-    """The newest envelopes in a state."""
-    return [_row(row) for row in tx.connection.execute(_in_state(tx, state).order_by(inbox.c.id.desc()).limit(limit))]
+def listed(tx: Tx, state: str, *, limit: int = 50, visible: Visible = EVERYTHING, before_id: int | None = None) -> list[InboxRow]:
+    """The newest envelopes in a state. `before_id` continues a page."""
+    query = _in_state(tx, state).where(*visibility.of_envelopes(visible))
+    if before_id is not None:
+        query = query.where(inbox.c.id < before_id)
+    return [_row(row) for row in tx.connection.execute(query.order_by(inbox.c.id.desc()).limit(limit))]
 
 
 class Depth(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,6 +8,8 @@ import msgspec
 from sqlalchemy import BindParameter, Row, Update, and_, bindparam, case, exists, func, insert, literal, or_, select, update
 
 from itsm.notification import DeliveryState, Event, Notification, StoredFile
+from itsm.permission import EVERYTHING, Visible
+from store import visibility
 from store.bulk import BulkInsert
 from store.chunking import in_lists
 from store.instants import from_column, from_column_or_none, to_column
@@ -270,9 +272,19 @@ def find(tx: Tx, outbox_id: int) -> OutboxRow | None:
     return _row(row) if row else None
 
 
-def listed(tx: Tx, *, state: str | None = None, ticket_id: int | None = None, limit: int = 50) -> list[OutboxRow]:
-    """The newest rows, of one state or one ticket."""
-    query = select(outbox).where(outbox.c.desk_id == tx.desk_id)
+def listed(
+    tx: Tx,
+    *,
+    state: str | None = None,
+    ticket_id: int | None = None,
+    visible: Visible = EVERYTHING,
+    before_id: int | None = None,
+    limit: int = 50,
+) -> list[OutboxRow]:
+    """The newest rows, of one state or one ticket. `before_id` continues a page."""
+    query = select(outbox).where(outbox.c.desk_id == tx.desk_id, *visibility.of_notifications(visible))
+    if before_id is not None:
+        query = query.where(outbox.c.id < before_id)
     if state is not None:
         query = query.where(outbox.c.state == state)
     if ticket_id is not None:

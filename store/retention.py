@@ -14,7 +14,7 @@ from store.chunking import in_lists
 from store.identifiers import lowest_at
 from store.inbox import DONE
 from store.instants import to_column
-from store.schema import budget, idempotency, inbox, outbox, outbox_raw, part, raw, refused
+from store.schema import answer, budget, idempotency, inbox, outbox, outbox_raw, part, raw, refused
 from store.settings import Retention
 from store.transaction import Tx
 
@@ -111,7 +111,8 @@ def _refused(tx: Tx, before: datetime, limit: int) -> int:
 
 
 def _repeat_keys(tx: Tx, before: datetime, limit: int) -> int:
-    return _delete_oldest(tx, idempotency, idempotency.c.created_at, (idempotency.c.door, idempotency.c.key_sha256), before, limit)
+    keys = _delete_oldest(tx, idempotency, idempotency.c.created_at, (idempotency.c.door, idempotency.c.key_sha256), before, limit)
+    return keys + _delete_oldest(tx, answer, answer.c.created_at, (answer.c.door, answer.c.key_sha256), before, limit)
 
 
 def _budgets(tx: Tx, before: datetime, limit: int) -> int:

@@ -89,6 +89,18 @@ idempotency = Table(
     Index("idempotency_age", "desk_id", "created_at"),
 )
 
+answer = Table(  # what the API answered under an Idempotency-Key, for a repeat
+    "answer",
+    metadata,
+    _desk(),
+    Column("door", Text, primary_key=True),
+    Column("key_sha256", LargeBinary, primary_key=True),
+    Column("request_sha256", LargeBinary, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Index("answer_age", "desk_id", "created_at"),
+)
+
 refused = Table(  # bodies we answered with 4xx: kept 7 days, the newest 1,000 a source
     "refused",
     metadata,
@@ -164,6 +176,7 @@ ticket = Table(
     Column("entered_by", Text, nullable=False, server_default=""),  # who entered it for the requester
     Column("merged_into", BigInteger),  # number of the ticket that goes on in its place
     Column("state_before_merge", Text, nullable=False, server_default=""),
+    Column("organisation", Text, nullable=False, server_default=""),
     Index("ticket_number", "desk_id", "number", unique=True),
     Index(
         "ticket_open",
@@ -173,6 +186,14 @@ ticket = Table(
         postgresql_where=text("state IN ('new', 'in_progress', 'pending')"),
     ),
     Index("ticket_requester", "desk_id", "requester", "id"),
+    Index(
+        "ticket_organisation",
+        "desk_id",
+        "organisation",
+        "id",
+        sqlite_where=text("organisation <> ''"),
+        postgresql_where=text("organisation <> ''"),
+    ),
 )
 
 entry = Table(  # words on a ticket
@@ -282,6 +303,9 @@ series = Table(
     Column("ticket_id", BigInteger),
     Column("version", Integer, nullable=False),
     Index("series_key", "desk_id", "source", "key_sha256", unique=True),
+    Index(
+        "series_ticket", "desk_id", "ticket_id", sqlite_where=text("ticket_id IS NOT NULL"), postgresql_where=text("ticket_id IS NOT NULL")
+    ),
     Index("series_open", "desk_id", "source", "id", sqlite_where=text("open = 1"), postgresql_where=text("open")),
 )
 

@@ -9,7 +9,9 @@ from typing import Any
 import msgspec
 from sqlalchemy import Row, bindparam, select, update
 
+from itsm.permission import EVERYTHING, Visible
 from itsm.series import Instance, SeriesState
+from store import visibility
 from store.bulk import Bulk, BulkInsert
 from store.chunking import in_lists
 from store.instants import from_column, to_column
@@ -125,9 +127,19 @@ def keep_many(tx: Tx, rows: Sequence[SeriesRow]) -> None:
         raise Raced("a series was changed by somebody else at the same time")
 
 
-def open_by_source(tx: Tx, *, limit: int, source: str | None = None) -> list[SeriesRow]:
-    """Open series, at most `limit`."""
-    query = select(series).where(series.c.desk_id == tx.desk_id, series.c.open)
+def of_ticket(tx: Tx, ticket_id: int, *, limit: int = 200) -> list[SeriesRow]:
+    """The series whose newest incident is this ticket, the newest first."""
+    query = select(series).where(series.c.desk_id == tx.desk_id, series.c.ticket_id == ticket_id)
+    return [_read(row) for row in tx.connection.execute(query.order_by(series.c.id.desc()).limit(limit))]
+
+
+def open_by_source(
+    tx: Tx, *, limit: int, source: str | None = None, visible: Visible = EVERYTHING, before_id: int | None = None
+) -> list[SeriesRow]:
+    """Open series, the newest first, at most `limit`. `before_id` continues a page."""
+    query = select(series).where(series.c.desk_id == tx.desk_id, series.c.open, *visibility.of_series(visible))
+    if before_id is not None:
+        query = query.where(series.c.id < before_id)
     if source is not None:
         query = query.where(series.c.source == source)
     return [_read(row) for row in tx.connection.execute(query.order_by(series.c.id.desc()).limit(limit))]

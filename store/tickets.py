@@ -6,7 +6,9 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Row, bindparam, delete, insert, select, text, update
 
+from itsm.permission import EVERYTHING, Visible
 from itsm.ticket import State, Ticket, TicketType
+from store import visibility
 from store.bulk import Bulk, BulkInsert
 from store.chunking import in_lists
 from store.instants import from_column, from_column_or_none, to_column, to_column_or_none
@@ -30,6 +32,7 @@ _CHANGING = (
     "type", "state", "subject", "impact", "urgency", "priority", "requester", "requester_name", "team", "assignee", "service", "tags",
     "source", "group_key", "severity", "event_count", "reopen_count", "pending_reason", "resolution_code", "suggested_for", "opened_at",
     "updated_at", "resolved_at", "closed_at", "impact_started_at", "impact_ended_at", "version", "trust", "entered_by", "merged_into", "state_before_merge",
+    "organisation",
 )  # fmt: skip
 
 
@@ -67,6 +70,7 @@ def _changing(value: Ticket) -> tuple[object, ...]:
         value.entered_by,
         value.merged_into,
         value.state_before_merge,
+        value.organisation,
     )
 
 
@@ -188,11 +192,12 @@ def listed(
     state: str | None = None,
     type_: str | None = None,
     requester: str | None = None,
+    visible: Visible = EVERYTHING,
     before_id: int | None = None,
     limit: int = 50,
 ) -> list[Ticket]:
     """Newest tickets first, at most 200; `state` may be `open` for every open state. `before_id` continues a page."""
-    query = select(ticket).where(ticket.c.desk_id == tx.desk_id)
+    query = select(ticket).where(ticket.c.desk_id == tx.desk_id, *visibility.of_tickets(visible))
     if state == "open":
         query = query.where(_IS_OPEN)
     elif state is not None:

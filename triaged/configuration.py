@@ -47,7 +47,15 @@ def desk_of(configuration: Configuration) -> Desk:
             Team(key=each.key, name=each.name, addresses=each.addresses, notify=each.notify) for each in configuration.team or ONE_TEAM
         ),
         agents=tuple(
-            Agent(key=each.key, name=each.name, address=each.address, teams=each.teams, aliases=each.aliases, role=each.role)
+            Agent(
+                key=each.key,
+                name=each.name,
+                address=each.address,
+                teams=each.teams,
+                aliases=each.aliases,
+                role=each.role,
+                organisations=each.organisations,
+            )
             for each in configuration.agent
         ),
         services=tuple(Service(key=each.key, name=each.name, team=each.team, tier=each.tier) for each in configuration.service),

@@ -16,6 +16,7 @@ import notifier
 import store
 import triaged
 import webportal
+from triaged.api_reference import api
 from triaged.documents import example, reference
 from triaged.main import VERBS, cli
 
@@ -64,6 +65,7 @@ def documents() -> dict[str, str]:
         "docs/reference/configuration.md": reference(),
         "docs/reference/cli.md": command_line(),
         "docs/reference/metrics.md": metrics(),
+        "docs/reference/api.md": api(),
     }
 
 

@@ -39,6 +39,9 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     aliases: Annotated[Words, Meta(description="Other addresses the agent writes from.")] = ()
     teams: Annotated[Words, Meta(description="Keys of the agent's teams.")] = ()
     role: Annotated[Literal["agent", "auditor"], Meta(description="agent works tickets; auditor reads and never acts.")] = "agent"
+    organisations: Annotated[
+        Words, Meta(description="Keys of organisations: through the API the agent sees only tickets of their people; empty: all.")
+    ] = ()
 
 
 class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -15,19 +15,15 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from intake.http import HOOKS, HttpDoor
+from intake.http import HOOKS
 from intake.settings import host_and_port, on_loopback
 from itsm.errors import Transient
-from store import credentials
-from store.store import Store
 from triaged.bounded_http import BoundedProtocol
 from triaged.readiness import Readiness
 from webportal.problem import problem
 
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 KEEP_ALIVE_SECONDS, GRACE_SECONDS, MAX_CONNECTIONS = 65, 5, 2_000
-MESSAGES_SCOPE = "messages:write"
-ANYONE = "loopback"
 
 
 def probes(readiness: Readiness) -> list[Route]:
@@ -45,27 +41,6 @@ def probes(readiness: Readiness) -> list[Route]:
         return Response(await asyncio.to_thread(generate_latest), media_type=CONTENT_TYPE_LATEST)
 
     return [Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)]
-
-
-def messages(door: HttpDoor, store: Store, *, listen: str) -> Route:
-    """`POST /api/v1/messages`: raw mail, for a token with `messages:write`; on loopback for anyone (design 7)."""
-
-    async def post(request: Request) -> Response:
-        kind, _, secret = request.headers.get("authorization", "").partition(" ")
-        if kind.lower() == "bearer" and secret.strip():
-            token = await store.aread(lambda tx: credentials.authenticate(tx, secret.strip()))
-            if token is None:
-                return problem(401, "this token is not known, expired or revoked", headers={"WWW-Authenticate": "Bearer"})
-            if not token.may(MESSAGES_SCOPE):
-                return problem(403, f"the token {token.name!r} lacks the scope {MESSAGES_SCOPE}")
-            return await door.message(request, token.name)
-        if on_loopback(listen):
-            return await door.message(request, ANYONE)
-        return problem(
-            401, "send a token: `Authorization: Bearer ...`; make one with `triaged token create`", headers={"WWW-Authenticate": "Bearer"}
-        )
-
-    return Route("/api/v1/messages", post, methods=["POST"])
 
 
 class KnownHost:

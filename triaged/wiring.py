@@ -12,6 +12,7 @@ from casework.timers import Timers
 from intake.accept import Acceptor
 from intake.http import HttpDoor
 from intake.imap.mailbox import MailboxWorker
+from intake.settings import on_loopback
 from intake.smtp.door import SmtpDoor
 from intake.worker import Triage
 from itsm.errors import Transient, TriagedError
@@ -24,7 +25,7 @@ from store import directory, inbox, leases, outbox, retention
 from store.credentials import signing_keys
 from store.store import Store
 from store.transaction import Tx
-from triaged import clock, first_start, logs
+from triaged import __version__, clock, first_start, logs
 from triaged.children import ChildPool
 from triaged.composition import InForce, Keys, in_force
 from triaged.configuration import Configuration
@@ -34,8 +35,9 @@ from triaged.oauth.source import TokenSource
 from triaged.readiness import Readiness
 from triaged.roles import DOORS, EVERY, NOTIFY, ROLES, TIMERS, TRIAGE
 from triaged.supervise import Door, Supervisor, Worker, periodic
-from triaged.web import WebServer, application, messages, probes
+from triaged.web import WebServer, application, probes
 from webportal.api import Api
+from webportal.operations import SEND_MESSAGE
 
 RELOADED = Gauge("triaged_config_reload_success", "1 when the configuration was last read without a finding, else 0.")
 RELOADED_AT = Gauge("triaged_config_reload_success_timestamp_seconds", "When it was last read without a finding.")
@@ -125,9 +127,18 @@ class Daemon:
         routes, hook = [], None
         if listens:
             door = HttpDoor(http, self.store, self.acceptor, sources=lambda: self.in_force.sources, secrets=lambda: self.in_force.secrets)
-            api = Api(self.store, lambda: self.in_force.casework, configuration.webportal, self.notifier.wake)
+            api = Api(
+                self.store,
+                lambda: self.in_force.casework,
+                configuration.webportal,
+                self.notifier.wake,
+                on_incoming=self.triage.wake,
+                ports={SEND_MESSAGE.name: door.message},
+                open_ports=on_loopback(http.listen),
+                version=__version__,
+            )
             hook = door.hook
-            routes = [*door.routes(), messages(door, self.store, listen=http.listen), *api.routes()]
+            routes = [*door.routes(), *api.routes()]
         servers = [WebServer(application(probes(self.readiness), listen=apart), apart)] if apart else []
         if listens:
             routes += [] if apart else probes(self.readiness)

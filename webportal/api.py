@@ -1,103 +1,89 @@
-"""The JSON API, `/api/v1` (design 8): reading, and acts that are judged like those of every other channel."""
+"""The JSON API, `/api/v1` (design 8): routes made of the table of operations, each behind its token and its permission."""
 
+import asyncio
+import hashlib
 from collections.abc import Awaitable, Callable
-from functools import wraps
-from typing import TypeVar
 
 import msgspec
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from casework.context import Casework
-from casework.entering import enter
-from casework.handle import perform
-from itsm.act import Act, Actor, ActorKind, Entered, Verb
-from itsm.errors import MalformedInput, Permanent, TriagedError
-from itsm.identifier import inbox_text, parse_inbox
-from itsm.ticket import State, Ticket, TicketType, parse_number
-from store import credentials, entries, history, inbox, outbox, parts, series_rows, tickets
+from itsm.errors import MalformedInput, TriagedError
+from itsm.permission import Principal, Verdict, may, principal_of
+from store import answers, credentials
 from store.credentials import ApiToken
 from store.store import Store
 from store.transaction import Tx
-from webportal import present
+from webportal.asking import Ask, Nothing, decoded_body, decoded_query
+from webportal.openapi import document
+from webportal.operations import JSON, OCTETS, OPERATIONS, PREFIX, Operation
 from webportal.problem import problem, problem_of
 from webportal.settings import WebportalSettings
 
-Result = TypeVar("Result")
-Body = TypeVar("Body", bound=msgspec.Struct)
-VERBS = ", ".join(each.value for each in Verb)
 MAX_AUTHORIZATION_CHARACTERS = 500
-
-
-class ActBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The body of `POST /tickets/{number}/acts`."""
-
-    verb: Verb
-    text: str = ""
-    arguments: dict[str, str] = {}
-    expected_version: int | None = None
-
-
-class EnterBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The body of `POST /tickets`: a ticket entered for somebody who called or came by."""
-
-    subject: str
-    text: str = ""
-    requester: str = ""
-    requester_name: str = ""
-    type: str = ""
-    team: str = ""
-    service: str = ""
-    impact: int = 0
-    urgency: int = 0
-    acknowledge: bool = True
+MAX_KEY_CHARACTERS = 255
+NO_TOKEN = "send a token: `Authorization: Bearer ...`; make one with `triaged token create`"  # noqa: S105 -- words, no secret
+ANYONE = "loopback"
+Port = Callable[[Request, str], Awaitable[Response]]
 
 
 class Api:
     """The endpoints over one store; `casework` gives the rules in force."""
 
     def __init__(
-        self, store: Store, casework: Callable[[], Casework], settings: WebportalSettings, on_outgoing: Callable[[], None]
+        self,
+        store: Store,
+        casework: Callable[[], Casework],
+        settings: WebportalSettings,
+        on_outgoing: Callable[[], None],
+        *,
+        on_incoming: Callable[[], None] = lambda: None,
+        ports: dict[str, Port] | None = None,
+        open_ports: bool = False,
+        version: str = "0",
     ) -> None:
-        """`on_outgoing` is called after an act that may have queued a notification."""
-        self._store, self._casework, self._settings, self._on_outgoing = store, casework, settings, on_outgoing
+        """Bind what the endpoints need.
+
+        `on_outgoing` and `on_incoming` are called after a change that may have left something to send or to triage. `ports` are
+        the operations of other packages by name, called with the name of the token: their requests are read there. `open_ports`
+        lets anybody use them who shows no credential at all: on loopback (design 7).
+        """
+        self._store, self._casework, self._settings = store, casework, settings
+        self._on_outgoing, self._on_incoming, self._ports = on_outgoing, on_incoming, ports or {}
+        self._open_ports = open_ports
+        self._document = msgspec.json.encode(document(OPERATIONS, version))
 
     def routes(self) -> list[Route]:
-        """The routes, each with the scope it needs."""
-        return [
-            Route("/api/v1/inbox", self._guarded("queue:read", self._find_inbox)),
-            Route("/api/v1/inbox/{id}", self._guarded("queue:read", self._show_inbox)),
-            Route("/api/v1/tickets", self._guarded("tickets:read", self._list_tickets)),
-            Route("/api/v1/tickets", self._guarded("acts:write", self._enter), methods=["POST"]),
-            Route("/api/v1/tickets/{number}", self._guarded("tickets:read", self._show_ticket)),
-            Route("/api/v1/tickets/{number}/acts", self._guarded("acts:write", self._act), methods=["POST"]),
-            Route("/api/v1/alerts", self._guarded("alerts:read", self._list_alerts)),
-            Route("/api/v1/outbox", self._guarded("queue:read", self._list_outbox)),
-        ]
+        """A route for every operation that is bound here, and one for their description, which needs no token."""
+        bound = [each for each in OPERATIONS if each.run is not None or each.name in self._ports]
+        described = Route(f"{PREFIX}/openapi.json", self._describe, methods=["GET"])
+        return [described, *(Route(PREFIX + each.path, self._endpoint(each), methods=[each.method]) for each in bound)]
 
-    def _guarded(
-        self, scope: str, endpoint: Callable[[Request, ApiToken], Awaitable[present.Json]]
-    ) -> Callable[[Request], Awaitable[Response]]:
-        """The endpoint behind its scope, with our errors as problems."""
+    async def _describe(self, _request: Request) -> Response:
+        return Response(self._document, media_type=JSON)
 
-        @wraps(endpoint)
-        async def guarded(request: Request) -> Response:
+    def _endpoint(self, operation: Operation) -> Callable[[Request], Awaitable[Response]]:
+        """The operation behind its token and its permission, with our errors as problems."""
+
+        async def endpoint(request: Request) -> Response:
             try:
+                if operation.run is None and self._open_ports and "authorization" not in request.headers:
+                    return await self._ports[operation.name](request, ANYONE)
                 token = await self._token(request)
-                if token is None:
-                    return problem(
-                        401,
-                        "send a token: `Authorization: Bearer ...`; make one with `triaged token create`",
-                        headers={"WWW-Authenticate": "Bearer"},
-                    )
-                if not token.may(scope):
-                    return problem(403, f"the token {token.name!r} lacks the scope {scope}")
-                return Response(msgspec.json.encode(await endpoint(request, token)), media_type="application/json")
+                principal = self._principal(token) if token is not None else None
+                if token is None or principal is None:
+                    return problem(401, NO_TOKEN, headers={"WWW-Authenticate": "Bearer"})
+                if may(principal, operation.action) is not Verdict.YES:
+                    return problem(403, _denied(operation, principal, token))
+                if operation.run is None:
+                    return await self._ports[operation.name](request, token.name)
+                return await self._answer(request, operation, principal, token)
             except TriagedError as error:
                 return problem_of(error)
 
-        return guarded
+        return endpoint
 
     async def _token(self, request: Request) -> ApiToken | None:
         kind, _, secret = request.headers.get("authorization", "")[:MAX_AUTHORIZATION_CHARACTERS].partition(" ")
@@ -105,144 +91,88 @@ class Api:
             return None
         return await self._store.aread(lambda tx: credentials.authenticate(tx, secret.strip()))
 
-    def _limit(self, request: Request) -> int:
-        return min(_number(request, "limit", self._settings.page_limit), 200)
+    def _principal(self, token: ApiToken) -> Principal | None:
+        return principal_of(token.acts_as, token=token.name, scopes=token.scopes, desk=self._casework().desk)
 
-    async def _find_inbox(self, request: Request, token: ApiToken) -> present.Json:
-        message_id = request.query_params.get("message_id", "").strip().strip("<>")
-        state = request.query_params.get("state", inbox.QUARANTINED)
-        limit = self._limit(request)
-        rows = await self._store.aread(
-            lambda tx: inbox.find_by_message_id(tx, message_id, limit=limit) if message_id else inbox.listed(tx, state, limit=limit)
+    async def _answer(self, request: Request, operation: Operation, principal: Principal, token: ApiToken) -> Response:
+        run = operation.run
+        assert run is not None, "ports answer for themselves"
+        query = decoded_query(dict(request.query_params), operation.query)
+        raw = await self._body(request, operation) if operation.writes else b""
+        body = decoded_body(raw, operation.body, _hint(operation)) if operation.body is not None else Nothing()
+        ask = Ask(
+            principal=principal,
+            action=operation.action,
+            path=request.path_params,
+            query=query,
+            body=body,
+            raw=raw,
+            page_limit=self._settings.page_limit,
+            casework=self._casework(),
         )
-        return {"items": [present.inbox(each) for each in rows]}
+        if not operation.writes:
+            found = await self._store.aread(lambda tx: run(tx, ask))
+            return _response(operation, found if isinstance(found, bytes) else msgspec.json.encode(found))
+        key = request.headers.get("idempotency-key", "").strip()
+        if len(key) > MAX_KEY_CHARACTERS:
+            raise MalformedInput(f"Idempotency-Key is longer than {MAX_KEY_CHARACTERS} characters")
+        digest = _digest(request, raw)
 
-    async def _show_inbox(self, request: Request, token: ApiToken) -> present.Json:
-        written = request.path_params["id"]
-        inbox_id = parse_inbox(written)
-        if inbox_id is None:
-            raise Permanent(f"{written!r} is no inbox id; they look like {inbox_text(1)}", status=404)
+        def once(tx: Tx) -> bytes:
+            """Look, act and keep the answer in one transaction: of two that come together one acts."""
+            door = f"api/{token.id}"
+            known = answers.first(tx, door, key, digest) if key else None
+            if known is not None:
+                return known
+            done = msgspec.json.encode(run(tx, ask))
+            if key:
+                answers.remember(tx, door, key, digest, done)
+            return done
 
-        def work(tx: Tx) -> present.Json:
-            row = inbox.find(tx, inbox_id)
-            if row is None:
-                raise Permanent(f"there is no {written}", status=404)
-            return present.inbox(row, parts.of_inbox(tx, inbox_id))
-
-        return await self._store.aread(work)
-
-    async def _list_tickets(self, request: Request, token: ApiToken) -> present.Json:
-        asked = request.query_params
-        state = _one_of(asked.get("status"), {"open", *(each.value for each in State)}, "status")
-        type_ = _one_of(asked.get("type"), {each.value for each in TicketType}, "type")
-        before = _number(request, "cursor", 0) or None
-        limit, requester = self._limit(request), asked.get("requester")
-        rows = await self._store.aread(
-            lambda tx: tickets.listed(tx, state=state, type_=type_, requester=requester, before_id=before, limit=limit)
-        )
-        cursor = str(rows[-1].id) if len(rows) == limit else None
-        return {"items": [present.ticket(each) for each in rows], "cursor": cursor}
-
-    async def _show_ticket(self, request: Request, token: ApiToken) -> present.Json:
-        number = _ticket_number(request)
-
-        def work(tx: Tx) -> present.Json:
-            found = _ticket(tx, number)
-            links = tickets.links_of(tx, found.id)
-            others = tickets.by_ids(tx, [other for other, _ in links])
-            return present.ticket(found) | {
-                "entries": [present.entry(each) for each in entries.of_ticket(tx, found.id)],
-                "history": [present.history(each) for each in history.of_stream(tx, f"ticket:{found.id}")],
-                "decisions": [present.part(each) for each in parts.of_ticket(tx, found.id)],
-                "notifications": [present.outbox(each) for each in outbox.listed(tx, ticket_id=found.id)],
-                "links": [{"kind": kind, "ticket": present.ticket(others[other])["number"]} for other, kind in links if other in others],
-            }
-
-        return await self._store.aread(work)
-
-    async def _act(self, request: Request, token: ApiToken) -> present.Json:
-        number = _ticket_number(request)
-        body = _decoded(await _limited(request, self._settings.body_limit_bytes), ActBody, f"verbs: {VERBS}")
-        act = Act(
-            verb=body.verb,
-            ticket_number=number,
-            actor=_actor(token),
-            text=body.text,
-            arguments=body.arguments,
-            expected_version=body.expected_version,
-        )
-        casework = self._casework()
-        done = await self._store.awrite(lambda tx: perform(tx, act, casework))
+        answered = await self._store.awrite(once)
         self._on_outgoing()
-        return present.ticket(done)
+        self._on_incoming()
+        return _response(operation, answered)
 
-    async def _enter(self, request: Request, token: ApiToken) -> present.Json:
-        body = _decoded(await _limited(request, self._settings.body_limit_bytes), EnterBody, "subject is needed")
-        asked = Entered(actor=_actor(token), **{name: getattr(body, name) for name in body.__struct_fields__})
-        casework = self._casework()
-        opened = await self._store.awrite(lambda tx: enter(tx, asked, casework))
-        self._on_outgoing()
-        return present.ticket(opened)
-
-    async def _list_alerts(self, request: Request, token: ApiToken) -> present.Json:
-        limit, source = self._limit(request), request.query_params.get("source")
-        rows = await self._store.aread(lambda tx: series_rows.open_by_source(tx, limit=limit, source=source))
-        return {"items": [present.alert(each) for each in rows]}
-
-    async def _list_outbox(self, request: Request, token: ApiToken) -> present.Json:
-        limit, state = self._limit(request), request.query_params.get("state")
-        rows = await self._store.aread(lambda tx: outbox.listed(tx, state=state, limit=limit))
-        return {"items": [present.outbox(each) for each in rows]}
-
-
-def _ticket_number(request: Request) -> int:
-    written = request.path_params["number"]
-    number = parse_number(written)
-    if number is None:
-        raise Permanent(f"{written!r} is no ticket number; they look like INC-1042", status=404)
-    return number
+    async def _body(self, request: Request, operation: Operation) -> bytes:
+        """The whole body, under its limits of size and time."""
+        limit = self._settings.raw_limit_bytes if operation.takes else self._settings.body_limit_bytes
+        body = bytearray()
+        try:
+            async with asyncio.timeout(self._settings.body_timeout_seconds):
+                async for chunk in request.stream():
+                    body += chunk
+                    if len(body) > limit:
+                        raise MalformedInput(f"the body is larger than {limit} bytes", status=413)
+        except TimeoutError:
+            raise MalformedInput(f"the body did not come within {self._settings.body_timeout_seconds:g} s", status=408) from None
+        except ClientDisconnect:
+            raise MalformedInput("the client went away in the middle of the body") from None
+        if operation.takes and not body:
+            raise MalformedInput("the body is empty; send the new bytes", status=422)
+        return bytes(body)
 
 
-def _ticket(tx: Tx, number: int) -> Ticket:
-    found = tickets.by_numbers(tx, [number]).get(number)
-    if found is None:
-        raise Permanent(f"there is no ticket number {number}", status=404)
-    return found
+def _digest(request: Request, raw: bytes) -> bytes:
+    """What makes two requests the same: method, path, query and body."""
+    head = f"{request.method} {request.url.path}?{request.url.query}\n".encode()
+    return hashlib.sha256(head + raw).digest()
 
 
-def _one_of(value: str | None, known: set[str], name: str) -> str | None:
-    if value is not None and value not in known:
-        raise MalformedInput(f"{name} must be one of {', '.join(sorted(known))}")
-    return value
+def _response(operation: Operation, body: bytes) -> Response:
+    if operation.answer is not None:
+        return Response(body, status_code=operation.status, media_type=JSON)
+    return Response(  # bytes from outside: never shown as a page of ours
+        body, media_type=OCTETS, headers={"Content-Disposition": "attachment", "X-Content-Type-Options": "nosniff"}
+    )
 
 
-def _number(request: Request, name: str, default: int) -> int:
-    written = request.query_params.get(name)
-    if written is None:
-        return default
-    if not (written.isascii() and written.isdigit() and 0 < len(written) <= 19 and int(written) > 0):
-        raise MalformedInput(f"{name} must be a positive whole number")
-    return int(written)
+def _denied(operation: Operation, principal: Principal, token: ApiToken) -> str:
+    if not principal.scopes & {operation.scope, "admin"}:
+        return f"the token {token.name!r} lacks the scope {operation.scope}"
+    return f"{principal.role.value} {principal.name} may not do this ({operation.name})"
 
 
-async def _limited(request: Request, limit: int) -> bytes:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit:
-            raise MalformedInput(f"the body is larger than {limit} bytes", status=413)
-    return bytes(body)
-
-
-def _actor(token: ApiToken) -> Actor:
-    """Whom a token acts as: an agent, the operator, or a source, which may not act."""
-    kind, _, name = token.acts_as.partition(":")
-    actor_kind = ActorKind(kind) if kind in (ActorKind.AGENT, ActorKind.OPERATOR) else ActorKind.SOURCE
-    return Actor(kind=actor_kind, name=name or token.name, trust=2)
-
-
-def _decoded(raw: bytes, type_: type[Body], hint: str) -> Body:
-    try:
-        return msgspec.json.decode(raw, type=type_)
-    except msgspec.MsgspecError as error:
-        raise MalformedInput(f"the body is not an act: {error}; {hint}", status=422) from error
+def _hint(operation: Operation) -> str:
+    fields = ", ".join(operation.body.__struct_fields__) if operation.body is not None else ""
+    return f"its fields: {fields}; see {PREFIX}/openapi.json"

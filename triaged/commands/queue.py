@@ -6,11 +6,10 @@ from typing import Any
 import click
 import msgspec
 
-from itsm.envelope import Envelope
 from itsm.errors import Conflict
 from itsm.identifier import inbox_text
-from store import inbox, mailboxes, outbox, refused
-from store.inbox import PENDING, QUARANTINED, Arrived, InboxRow
+from store import edited, inbox, mailboxes, outbox, refused
+from store.inbox import PENDING, QUARANTINED, InboxRow
 from store.mailboxes import Skipped
 from store.outbox import OutboxRow
 from store.refused import RefusedBody
@@ -284,7 +283,7 @@ def edit(queue: str, file: Path | None, id_: str) -> int:
         if changed is None or changed == body:
             talk(f"Nothing was changed in the {queue}.")
             return 1
-        new_id = store.write(lambda tx: _replace(tx, row.envelope, changed)).result()
+        new_id = store.write(lambda tx: edited.replace(tx, row, changed)).result()
     data(inbox_text(new_id))
     return 0
 
@@ -300,12 +299,3 @@ def _in_editor(body: bytes) -> bytes | None:
     """The bytes as a person left them; octets that are no text survive as they are."""
     text = click.edit(body.decode("utf-8", "surrogateescape"), require_save=True, extension=".txt")
     return text.encode("utf-8", "surrogateescape") if text is not None else None
-
-
-def _replace(tx: Tx, old: Envelope, body: bytes) -> int:
-    fields = {name: getattr(old, name) for name in old.__struct_fields__}
-    new = Envelope(**fields | {"id": tx.new_id(), "size_bytes": len(body), "edited_from": old.id})
-    [new_id] = inbox.add_many(tx, [Arrived(envelope=new, body=body)])
-    if not inbox.drop(tx, old.id, f"edited: {inbox_text(new_id)}"):
-        raise Conflict(f"{inbox_text(old.id)} left the quarantine meanwhile")
-    return new_id
