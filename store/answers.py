@@ -5,8 +5,8 @@ import hashlib
 from sqlalchemy import insert, select
 
 from itsm.errors import Conflict
+from store.api_schema import answer
 from store.instants import to_column
-from store.schema import answer
 from store.transaction import Tx
 
 

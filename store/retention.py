@@ -10,11 +10,12 @@ from sqlalchemy import Column, ColumnElement, Table, and_, delete, or_, select, 
 from itsm.envelope import OUTCOME_OF_CODE
 from itsm.notification import DeliveryState
 from store import grants, totals
+from store.api_schema import answer
 from store.chunking import in_lists
 from store.identifiers import lowest_at
 from store.inbox import DONE
 from store.instants import to_column
-from store.schema import answer, budget, idempotency, inbox, outbox, outbox_raw, part, raw, refused
+from store.schema import budget, idempotency, inbox, outbox, outbox_raw, part, raw, refused
 from store.settings import Retention
 from store.transaction import Tx
 

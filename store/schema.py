@@ -89,18 +89,6 @@ idempotency = Table(
     Index("idempotency_age", "desk_id", "created_at"),
 )
 
-answer = Table(  # what the API answered under an Idempotency-Key, for a repeat
-    "answer",
-    metadata,
-    _desk(),
-    Column("door", Text, primary_key=True),
-    Column("key_sha256", LargeBinary, primary_key=True),
-    Column("request_sha256", LargeBinary, nullable=False),
-    Column("body", LargeBinary, nullable=False),
-    Column("created_at", BigInteger, nullable=False),
-    Index("answer_age", "desk_id", "created_at"),
-)
-
 refused = Table(  # bodies we answered with 4xx: kept 7 days, the newest 1,000 a source
     "refused",
     metadata,
