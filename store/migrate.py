@@ -10,7 +10,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine
 
-from store import statistics, version
+from store import backfill, statistics, version
 from store.durable import make_directory
 from store.engines import open_backend
 from store.exclusive import exclusive
@@ -93,6 +93,7 @@ def upgrade_engine(engine: Engine) -> SchemaStatus:
     with engine.connect() as connection, exclusive(connection):
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+        backfill.fill(connection, before.pending)
         statistics.state(connection)
         step("migrate.before_commit")
     step("migrate.after_commit")
