@@ -137,6 +137,8 @@ def open_by_source(
     tx: Tx, *, limit: int, source: str | None = None, visible: Visible = EVERYTHING, before_id: int | None = None
 ) -> list[SeriesRow]:
     """Open series, the newest first, at most `limit`. `before_id` continues a page."""
+    if visible.organisations is not None:
+        return []
     query = select(series).where(series.c.desk_id == tx.desk_id, series.c.open, *visibility.of_series(visible))
     if before_id is not None:
         query = query.where(series.c.id < before_id)

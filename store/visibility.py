@@ -3,7 +3,7 @@
 Each is the same judgement as `itsm.permission.Visible.includes`; tests hold the two equal.
 """
 
-from sqlalchemy import ColumnElement, and_, exists, false, or_
+from sqlalchemy import ColumnElement, and_, exists, or_
 
 from itsm.envelope import MAIL_FORMAT, Channel
 from itsm.permission import Visible
@@ -44,7 +44,5 @@ def of_envelopes(visible: Visible) -> Conditions:
 
 
 def of_series(visible: Visible) -> Conditions:
-    """Of the table `series`: alerts belong to their source, and to no organisation."""
-    if visible.organisations is not None:
-        return (false(),)
+    """Of the table `series`: alerts belong to their source; to no organisation, so where those bound there is nothing to ask for."""
     return () if visible.source is None else (series.c.source == visible.source,)
