@@ -36,6 +36,7 @@ from itsm.signal import UserMessage
 from itsm.ticket import Ticket, number_text
 from itsm.token import mint_message_id
 from rules.audience import team_by_key
+from rules.follow_up_policy import policy_of
 from rules.series import episodes
 from store import budgets, entries, followers, grants, history, outbox, parts, series_rows, threads, tickets, timers
 from store.entries import Entry
@@ -249,7 +250,7 @@ class Applier:
         desk = self.casework.desk
         team = team_by_key(desk, ticket.team)
         service = next((each.name for each in desk.services if each.key == ticket.service), ticket.service)
-        settings = self.casework.ruleset.settings
+        policy = policy_of(ticket.team, self.casework.ruleset.settings)
         return {
             "number": number_text(ticket.type, ticket.number),
             "type": ticket.type.value.replace("_", " "),
@@ -261,7 +262,7 @@ class Applier:
             "requester": ticket.requester,
             "event_count": str(ticket.event_count),
             "opened_at": ticket.opened_at.strftime("%Y-%m-%d %H:%M UTC"),
-            "reopen_days": str(min(settings.reopen_days, settings.close_after_days)),  # what is closed is not reopened
+            "reopen_days": str(min(policy.reopen_days, policy.close_after_days)),  # what is closed is not reopened
         }
 
     def _keep_series(self, effect: KeepSeries) -> None:

@@ -15,9 +15,9 @@ from itsm.series import SeriesState
 from itsm.signal import DeliveryReport, MonitoringEvent, UserMessage
 from itsm.ticket import parse_number
 from itsm.token import VERP_PREFIX, is_our_mark, matches_recipient, read_message_id, read_verp
-from rules.answer import every_key
+from rules.budget import every_key
 from rules.snapshot import EventSnapshot, MailSnapshot, Referenced, Returned, SeenBefore
-from store import budgets, people, series_rows, threads, tickets
+from store import budgets, inbox, people, series_rows, threads, tickets
 from store.transaction import Tx
 
 MAX_REFERENCES = 30  # In-Reply-To and the newest References; the root stays among them
@@ -103,6 +103,9 @@ def _load_mails(tx: Tx, workspace: Workspace, mails: list[tuple[Part, UserMessag
     own = {sameness_key(message) for _, message in mails}
     workspace.seen.update(threads.seen_before(tx, referenced | own))
     workspace.sent = threads.sent_before(tx, referenced) if referenced else {}
+    workspace.paths = {part.envelope.id: part.envelope.forward_paths for part, _ in mails}
+    if len(casework.desk.teams) > 1:
+        workspace.paths |= inbox.forward_paths(tx, {seen.inbox_id for key in own for seen in workspace.seen.get(key, ())})
     returned = [found for part, _ in mails if (found := verp_of(part.envelope, casework.keys)) is not None]
     workspace.sent_by_id = threads.sent_by_ids(tx, returned) if returned else {}
     missing = referenced - workspace.seen.keys() - workspace.sent.keys()
@@ -117,9 +120,8 @@ def _load_mails(tx: Tx, workspace: Workspace, mails: list[tuple[Part, UserMessag
     workspace.numbers |= {number: ticket.id for number, ticket in by_number.items()}
     load_around(tx, workspace)
     workspace.people = people.by_addresses(tx, (message.sender.address for _, message in mails if message.sender))
-    senders = {canonical(message.sender.address) if message.sender else "" for _, message in mails}
-    wanted = [key for sender in senders for key in every_key(sender, casework.ruleset.settings, tx.now)]
-    workspace.budgets = budgets.used(tx, ((key.key, key.window_start) for key in wanted))
+    wanted = every_key((message for _, message in mails), workspace.tickets, casework.ruleset.settings, tx.now)
+    workspace.budgets = budgets.used(tx, wanted)
 
 
 def waits(part: Part, message: UserMessage, workspace: Workspace) -> bool:
@@ -147,6 +149,7 @@ def mail_snapshot(part: Part, message: UserMessage, workspace: Workspace, casewo
                 participants_sha256=seen.participants_sha256,
                 ticket_id=seen.ticket_id,
                 received_at=seen.received_at,
+                forward_paths=workspace.paths.get(seen.inbox_id),
             )
             for seen in workspace.seen.get(sameness_key(message), ())
             if seen.inbox_id != part.envelope.id

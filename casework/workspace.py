@@ -57,6 +57,7 @@ class Workspace:
         self.sent_by_id: dict[int, MailSent] = {}
         self.participants: dict[int, frozenset[str]] = {}
         self.pending: set[bytes] = set()
+        self.paths: dict[int, tuple[str, ...]] = {}
         self.followers: dict[int, tuple[Follower, ...]] = {}
         self.reply_tokens: dict[int, ReplyToken] = {}  # by inbox id
         self.people: dict[str, Person] = {}  # by address

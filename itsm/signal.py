@@ -79,8 +79,9 @@ class UserMessage(msgspec.Struct, frozen=True, kw_only=True, tag="user_message")
     `content_sha256` hashes the decoded parts (sameness, design 4); `fallback_sha256` hashes From, Subject, Date and the
     decoded parts and is what two mails without Message-ID are compared by. `unanswerable` names the reason why no
     automatic answer may be sent (RFC 3834 section 2), or is None. `sent_by_us` is the value of our own loop mark.
-    `received_count` is the number of Received fields (RFC 5321 6.3). `authentication` holds the raw values of the
-    Authentication-Results fields, topmost first. `forwarded` tells that its sender passes on a mail of somebody else.
+    `received_count` is the number of Received fields (RFC 5321 6.3), `flagged_as_spam` that X-Spam-Flag says YES, whoever
+    wrote it. `authentication` holds the raw values of the Authentication-Results fields, topmost first. `forwarded` tells that
+    its sender passes on a mail of somebody else.
     """
 
     kind: MailKind
@@ -104,6 +105,7 @@ class UserMessage(msgspec.Struct, frozen=True, kw_only=True, tag="user_message")
     protection: Protection = Protection.NONE
     forwarded: bool = False
     feedback: FeedbackReport | None = None
+    flagged_as_spam: bool = False
     defects: tuple[str, ...] = ()
     content_sha256: bytes
     fallback_sha256: bytes

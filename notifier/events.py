@@ -64,6 +64,7 @@ FACTS: tuple[Fact, ...] = (
         sample="#take, #status, #assign ben, #pending customer, #resolve fixed",
     ),
     Fact(name="state_now", meaning="The state of the ticket after the commands; may be empty.", sample="in progress"),
+    Fact(name="out_of_hours", meaning="What the team says while nobody is there; may be empty.", sample=""),
     Fact(name="into", meaning="The number of the ticket this one was merged into.", sample="INC-1007"),
     Fact(name="severity", meaning="The worst severity of the monitoring series; may be empty.", sample="critical"),
     Fact(name="source", meaning="The monitoring source.", sample="alertmanager"),
@@ -76,7 +77,7 @@ _REQUESTER = (*_EVERY, "reopen_days", "requester_name", "agent_name", "words")
 _TEAM = (*_EVERY, "requester", "requester_name", "words", "reason", "copied", "answerable")
 _ALERT = (*_EVERY, "event_count", "severity", "source", "words", "labels", "links", "reason", "answerable")
 FACT_NAMES: dict[Event, tuple[str, ...]] = {
-    Event.ACKNOWLEDGED: (*_EVERY, "trusted", "requester_name"),
+    Event.ACKNOWLEDGED: (*_EVERY, "trusted", "requester_name", "out_of_hours"),
     Event.REPLY: _REQUESTER,
     Event.UPDATED: (*_REQUESTER, "reason"),
     Event.RESOLVED: (*_REQUESTER, "code"),

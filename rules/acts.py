@@ -16,6 +16,7 @@ from itsm.service import Desk
 from itsm.signal import TimerDue
 from itsm.ticket import State, Ticket, TicketType
 from rules.audience import team_recipients
+from rules.follow_up_policy import policy_of
 from rules.following import mute, settle_held, watch
 from rules.merging import link, merge, split, unmerge
 from rules.notice import notice_to, reply_until
@@ -46,7 +47,7 @@ def decide_act(
     if unknown:
         return Illegal(reason=unknown, legal_acts=options)
     if _reopens(act, ticket) and too_late(ticket, ruleset.settings, now):
-        late = f"it was resolved more than {ruleset.settings.reopen_days} days ago: open a new ticket"
+        late = f"it was resolved more than {policy_of(ticket.team, ruleset.settings).reopen_days} days ago: open a new ticket"
         return Illegal(reason=late, legal_acts=tuple(each for each in options if each is not act.verb))
     actor = actor_text(act)
     after = _after(act, ticket, judged.state, ruleset, now)
@@ -189,7 +190,7 @@ def _words(act: Act, ticket: Ticket, actor: str) -> AddEntry:
 
 def _timers(act: Act, ticket: Ticket, ruleset: Ruleset, now: datetime) -> list[Effect]:
     if act.verb is Verb.RESOLVE:
-        return [auto_close(ticket.id, ruleset.settings, now)]
+        return [auto_close(ticket.id, ticket.team, ruleset.settings, now)]
     if act.verb in (Verb.REOPEN, Verb.CLOSE):
         return [stays_open(ticket.id)]
     return []

@@ -14,8 +14,8 @@ from itsm.service import Agent, Desk
 from itsm.signal import Attachment, MailKind, UserMessage
 from itsm.ticket import Ticket
 from rules.acts import decide_act
-from rules.answer import notice_key
 from rules.authority import LEVEL, Authority
+from rules.budget import notice_key
 from rules.commands import Commands, Unreadable, acts_of, read, words_for
 from rules.notice import TOO_MANY, reply_until
 from rules.ruleset import Ruleset

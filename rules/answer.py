@@ -1,7 +1,6 @@
 """May this mail be acknowledged? RFC 3834 sentence by sentence, then the budgets, which fail closed."""
 
-from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import msgspec
 
@@ -9,18 +8,11 @@ from itsm.address import canonical, domain_of
 from itsm.decision import SpendBudget
 from itsm.envelope import Envelope
 from itsm.signal import MailKind, UserMessage
+from rules.budget import BudgetKey, Used, budget_keys, words_key
 from rules.ruleset import Verdict
 from rules.settings import RulesSettings
 
-HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
-
-
-class BudgetKey(msgspec.Struct, frozen=True, kw_only=True):
-    """One budget in its present window."""
-
-    key: str
-    window_start: datetime
-    limit: int
+HAS_NUMBER = "Not acknowledged: its subject has the number of a ticket that its sender has already."
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,50 +23,35 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     spend: tuple[SpendBudget, ...] = ()
 
 
-def budget_keys(address: str, settings: RulesSettings, now: datetime) -> tuple[BudgetKey, ...]:
-    """The budgets an automatic answer to this address draws on, in fixed windows: all must have one left."""
-    hour = now.replace(minute=0, second=0, microsecond=0)
-    minute = now.replace(second=0, microsecond=0)
-    sender, budgets = canonical(address), settings.budgets
-    return (
-        BudgetKey(key=f"answer/address/{sender}", window_start=hour, limit=budgets.per_address_hour),
-        BudgetKey(key=f"answer/domain/{domain_of(sender)}", window_start=minute, limit=budgets.per_domain_minute),
-        BudgetKey(key="answer/all", window_start=minute, limit=budgets.total_minute),
-    )
-
-
-def notice_key(sender: str, settings: RulesSettings, now: datetime) -> BudgetKey:
-    """The budget of the notices to teams that mails of this sender cause."""
-    hour = now.replace(minute=0, second=0, microsecond=0)
-    return BudgetKey(key=f"notice/sender/{canonical(sender)}", window_start=hour, limit=settings.budgets.notices_per_sender_hour)
-
-
-def every_key(sender: str, settings: RulesSettings, now: datetime) -> tuple[BudgetKey, ...]:
-    """All budgets that the decision on a mail of this sender may draw on."""
-    return (*budget_keys(sender, settings, now), notice_key(sender, settings, now))
-
-
 def acknowledgement(
     message: UserMessage,
     envelope: Envelope,
     *,
     trust: int,
     verdict: Verdict,
-    budgets_used: Mapping[tuple[str, datetime], int],
+    budgets_used: Used,
     settings: RulesSettings,
     our_addresses: frozenset[str],
     now: datetime,
+    answers_us: bool = False,
+    has_number: bool = False,
 ) -> Answer:
-    """Judge one acknowledgement; the first reason against it is the one that is told."""
+    """Judge one acknowledgement; the first reason against it is the one that is told.
+
+    `answers_us` tells that the mail names a ticket or a mail of ours, `has_number` that its subject names one of its sender.
+    """
     against = _against(message, envelope, trust, verdict, settings, our_addresses)
+    if against is None and has_number:
+        against = HAS_NUMBER
     if against is not None or message.sender is None:
         return Answer(send=False, because=against or "Not acknowledged: no usable From address.")
-    keys = budget_keys(message.sender.address, settings, now)
+    keys: tuple[BudgetKey, ...] = budget_keys(message.sender.address, settings, now)
+    if answers_us:
+        keys = (*keys, words_key(message, settings, now, kind="answer"))
     for each in keys:
-        if budgets_used.get((each.key, each.window_start), 0) >= each.limit:
+        if each.used_up(budgets_used):
             return Answer(send=False, because=f"Not acknowledged: the budget {each.key.partition('/')[2].partition('/')[0]} is used up.")
-    spend = tuple(SpendBudget(key=each.key, window_start=each.window_start, limit=each.limit) for each in keys)
-    return Answer(send=True, because="Acknowledged.", spend=spend)
+    return Answer(send=True, because="Acknowledged.", spend=tuple(each.spend() for each in keys))
 
 
 def _against(

@@ -11,6 +11,7 @@ from itsm.ticket import Ticket
 NO_TEAM_ADDRESS = "the team has no address for notices and no agents"
 MUTED = "the agent muted this ticket for a while"
 MAX_COPIES = 50  # of one notice
+MAX_TEAMS = 5  # that one mail may open tickets for
 
 
 def team_by_key(desk: Desk, key: str) -> Team | None:
@@ -20,12 +21,17 @@ def team_by_key(desk: Desk, key: str) -> Team | None:
 
 def team_addressed(desk: Desk, message: UserMessage, envelope: Envelope) -> str:
     """The key of the team a mail was sent to: envelope recipients first, then To and Cc; else the first team; else ""."""
-    written = [*envelope.forward_paths, *(each.address for each in (*message.to, *message.cc))]
+    return teams_addressed(desk, message, envelope.forward_paths)[0]
+
+
+def teams_addressed(desk: Desk, message: UserMessage, forward_paths: tuple[str, ...]) -> tuple[str, ...]:
+    """The keys of every team a mail was sent to, by its envelope recipients where they name one, else by To and Cc; never none."""
     owners = {canonical(address): team.key for team in reversed(desk.teams) for address in team.addresses}
-    for address in written:
-        if canonical(address) in owners:
-            return owners[canonical(address)]
-    return default_team(desk)
+    for written in (forward_paths, tuple(each.address for each in (*message.to, *message.cc))):
+        found = tuple(dict.fromkeys(owners[canonical(each)] for each in written if canonical(each) in owners))
+        if found:
+            return found[:MAX_TEAMS]
+    return (default_team(desk),)
 
 
 def default_team(desk: Desk) -> str:

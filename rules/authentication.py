@@ -55,10 +55,10 @@ def _handed_over(envelope: Envelope, settings: TrustSettings) -> bool:
     """Only mail that a listed host brought can carry results that a stranger did not write (RFC 8601 section 5)."""
     if envelope.channel is Channel.IMAP:
         return True
-    return envelope.channel is Channel.SMTP and any(_is_peer(envelope.peer, each) for each in settings.handed_over_from)
+    return envelope.channel is Channel.SMTP and any(is_peer(envelope.peer, each) for each in settings.handed_over_from)
 
 
-def _is_peer(peer: str, listed: str) -> bool:
+def is_peer(peer: str, listed: str) -> bool:
     """Whether a peer is this address or lies in this network, such as `10.0.0.0/8`; an IPv4 peer of an IPv6 socket counts as IPv4."""
     try:
         address, network = ipaddress.ip_address(peer), ipaddress.ip_network(listed, strict=False)

@@ -13,18 +13,23 @@ from itsm.signal import MailKind, UserMessage
 from itsm.ticket import State, Ticket
 from rules.authentication import TrustVerdict
 from rules.authority import agent_of
+from rules.budget import reopen_key
+from rules.follow_up_policy import policy_of
 from rules.notice import tell_team
 from rules.opening import open_for_mail
 from rules.reopening import too_late, wake
 from rules.requester_mail import requester_commands
 from rules.ruleset import Ruleset, Verdict
+from rules.settings import RulesSettings
 from rules.snapshot import MailSnapshot
 from rules.thanks import only_thanks
 from rules.threading import Match
 
 HELD = "held: the sender is not on this ticket, or nobody authenticated the mail"
 NOT_BY_THAT_ADDRESS = "held: an agent answers by the reply address of their own notice, not by the address of the desk"
+AFTER_WINDOW = "held: it came after the time in which the ticket can be reopened"
 REOPENED = "reopened by a reply"
+TOO_OFTEN = "The ticket was reopened too often today; it stays resolved, and an agent may reopen it."
 
 
 def follow_up(
@@ -56,12 +61,13 @@ def follow_up(
     )  # fmt: skip
     if asked is not None:
         return asked
-    held = _held_because(message, ticket, found, snapshot, desk)
+    held = _held_because(message, ticket, found, snapshot, desk, settings, now)
     if held:
         note = "From somebody who is not on this ticket; waits for an agent." if held is HELD else held
         told = tell_team(
-            message, ticket, Event.TEAM_REPLY, reason=held, desk=desk, settings=settings, budgets_used=used, now=now, followers=near
-        )
+            message, ticket, Event.TEAM_REPLY, reason=held, desk=desk, settings=settings, budgets_used=used, now=now, followers=near,
+            doubted=not found.trusted,
+        )  # fmt: skip
         return _appended(message, ticket, Visibility.HELD, "held_for_agent", note, found, trust, verdict, ruleset, told)
     if too_late(ticket, settings, now):
         decision = open_for_mail(
@@ -70,7 +76,7 @@ def follow_up(
         assert decision.ticket_id is not None, "it opens a ticket"
         link = LinkTickets(ticket_id=decision.ticket_id, other_id=ticket.id, kind="follows")
         return msgspec.structs.replace(decision, effects=(*decision.effects, link))
-    reopened = ticket.state is State.RESOLVED
+    reopened, again = ticket.state is State.RESOLVED, reopen_key(ticket.id, settings, now)
     if reopened and only_thanks(message):
         note = "Says thanks and no more; changes nothing."
         return _appended(message, ticket, Visibility.PUBLIC, "thanks", note, found, trust, verdict, ruleset, ())
@@ -78,15 +84,22 @@ def follow_up(
         message, ticket, Event.TEAM_REPLY, reason=REOPENED if reopened else "", desk=desk, settings=settings, budgets_used=used, now=now,
         followers=near,
     )  # fmt: skip
-    effects = (*wake(ticket, canonical(message.sender.address) if message.sender else "", now), *told)
+    if reopened and again.used_up(used):
+        return _appended(message, ticket, Visibility.PUBLIC, "reopened_too_often", TOO_OFTEN, found, trust, verdict, ruleset, told)
+    spent = (again.spend(),) if reopened else ()
+    effects = (*wake(ticket, canonical(message.sender.address) if message.sender else "", now), *spent, *told)
     code = "reopened_by_reply" if reopened else "appended_by_reply"
     return _appended(message, ticket, Visibility.PUBLIC, code, "", found, trust, verdict, ruleset, effects)
 
 
-def _held_because(message: UserMessage, ticket: Ticket, found: Match, snapshot: MailSnapshot, desk: Desk) -> str:
+def _held_because(
+    message: UserMessage, ticket: Ticket, found: Match, snapshot: MailSnapshot, desk: Desk, settings: RulesSettings, now: datetime
+) -> str:
     """Why the mail is held, "" when its words count: an agent's do only by their reply address, or on a ticket of their own."""
     if not found.trusted:
         return HELD
+    if policy_of(ticket.team, settings).held_after and too_late(ticket, settings, now):
+        return AFTER_WINDOW
     sender = message.sender.address if message.sender else ""
     return NOT_BY_THAT_ADDRESS if agent_of(desk, sender) is not None and not snapshot.is_sender(ticket.requester, canonical(sender)) else ""
 
@@ -122,7 +135,7 @@ def _appended(
         sentence=f"It answers this ticket ({found.strength.value}).",
         ruleset_sha256=ruleset.sha256,
         rules=verdict.rules,
-        values=verdict.values | {"reference": found.message_id or "", "trust": trust.reason},
+        values=verdict.values | {"reference": found.message_id or "", "candidates": "; ".join(found.candidates), "trust": trust.reason},
         near_misses=verdict.near_misses,
         trust=trust.level,
     )

@@ -119,7 +119,7 @@ def unmerge(ticket: Ticket, snapshot: ActSnapshot, settings: RulesSettings, acto
     )
     effects: list[Effect] = [ChangeTicket(before=ticket, after=after, verb="unmerge", actor=actor)]
     if resolved:
-        effects.append(auto_close(ticket.id, settings, now))
+        effects.append(auto_close(ticket.id, ticket.team, settings, now))
     goal = snapshot.others.get(ticket.merged_into or 0)
     if goal is not None:
         mine = number_text(ticket.type, ticket.number)

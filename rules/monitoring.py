@@ -215,7 +215,7 @@ def _open(case: _Case, episode: Episode, handle: int, earlier: Ticket | None) ->
     effects: list[Effect] = [OpenTicket(ticket=ticket), _entry(case, handle)]
     effects += _tell(case, ticket, Event.TEAM_ALERT_OPENED, None if episode.open else "the episode is already over")
     if not episode.open:
-        effects.append(auto_close(handle, case.ruleset.settings, case.now))
+        effects.append(auto_close(handle, ticket.team, case.ruleset.settings, case.now))
     if earlier is not None:
         effects.append(LinkTickets(ticket_id=handle, other_id=earlier.id, kind="follows"))
     return effects
@@ -245,7 +245,7 @@ def _follow(case: _Case, episode: Episode, ticket: Ticket, *, reopen: bool) -> l
     if not episode.open and ticket.state in OPEN_STATES:
         verb = "recover"
         after = msgspec.structs.replace(after, state=State.RESOLVED, resolution_code=RECOVERED, resolved_at=case.now, pending_reason="")
-        extra = [auto_close(ticket.id, case.ruleset.settings, case.now), *_tell(case, after, Event.TEAM_ALERT_RESOLVED, None)]
+        extra = [auto_close(ticket.id, ticket.team, case.ruleset.settings, case.now), *_tell(case, after, Event.TEAM_ALERT_RESOLVED, None)]
     elif episode.open and ticket.state is State.RESOLVED and (reopen or ticket.resolution_code == RECOVERED):
         verb = "reopen"
         after = msgspec.structs.replace(
@@ -282,7 +282,7 @@ def _give_up(case: _Case, ticket: Ticket) -> list[Effect]:
     after = msgspec.structs.replace(ticket, state=State.RESOLVED, resolution_code=MERGED, resolved_at=case.now, updated_at=case.now)
     return [
         ChangeTicket(before=ticket, after=after, verb="merge", actor=f"source:{case.state.source}"),
-        auto_close(ticket.id, case.ruleset.settings, case.now),
+        auto_close(ticket.id, ticket.team, case.ruleset.settings, case.now),
     ]
 
 

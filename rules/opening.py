@@ -1,11 +1,12 @@
 """A new ticket from a mail: type, priority, team, and whether its sender is answered."""
 
+from collections.abc import Iterator
 from datetime import datetime
 
 import msgspec
 
 from itsm.address import Address, canonical
-from itsm.decision import AddEntry, Decision, Direction, Effect, LinkTickets, Notify, OpenTicket, Reasons, Visibility
+from itsm.decision import AddEntry, Decision, Direction, Effect, LinkTickets, Notify, OpenTicket, Reasons, SpendBudget, Visibility
 from itsm.envelope import Envelope, Outcome
 from itsm.notification import Event
 from itsm.service import Desk
@@ -15,10 +16,12 @@ from rules.answer import acknowledgement
 from rules.audience import our_addresses, team_addressed
 from rules.authentication import TrustVerdict
 from rules.classify import classify
+from rules.follow_up_policy import out_of_hours_text
 from rules.notice import tell_team
 from rules.prioritise import prioritise_mail
 from rules.ruleset import Ruleset, Verdict
 from rules.snapshot import MailSnapshot
+from rules.threading import candidates
 
 HANDLE = -1  # the id of the ticket a decision opens, until it is applied
 NO_SUBJECT = "(no subject)"
@@ -36,13 +39,17 @@ def open_for_mail(
     desk: Desk,
     now: datetime,
     suggested_id: int | None,
+    teams: tuple[str, ...] = (),
+    copy_of: int | None = None,
 ) -> Decision:
     """The decision that opens a ticket for a mail that leads to none.
 
     `suggested_id` is a ticket it may belong to; a number in the subject that was not enough to append suggests one too.
+    `teams` are those it was sent to where no rule chose one: each gets a ticket of its own, linked. `copy_of` is the ticket
+    that the same mail made before for another team: the sender was answered then.
     """
     ticket, why = _ticket(message, envelope, snapshot, verdict, ruleset, desk, now)
-    ticket = msgspec.structs.replace(ticket, trust=trust.level)
+    ticket = msgspec.structs.replace(ticket, trust=trust.level, team=teams[0] if teams else ticket.team)
     sender = message.sender or Address(address="")
     entry = AddEntry(
         ticket_id=HANDLE,
@@ -60,20 +67,64 @@ def open_for_mail(
     suggested = suggested_id or (snapshot.by_subject.id if snapshot.by_subject else None)
     if suggested is not None:
         effects.append(LinkTickets(ticket_id=HANDLE, other_id=suggested, kind="suggested"))
+    if copy_of is not None:
+        effects.append(LinkTickets(ticket_id=HANDLE, other_id=copy_of, kind="related"))
+    effects += _for_others(ticket, entry, teams[1:])
     if ruleset.settings.team_notices:
-        used = snapshot.budgets_used
-        effects += tell_team(message, ticket, Event.TEAM_NEW, desk=desk, settings=ruleset.settings, budgets_used=used, now=now)
-    answered, because = _acknowledge(message, envelope, snapshot, verdict, trust, ruleset, desk, now)
+        opened = [each.ticket for each in effects if isinstance(each, OpenTicket)]
+        effects += _tell_teams(message, opened, snapshot, trust, ruleset, desk, now)
+    answered, because = (
+        ((), "The sender was answered when the same mail came first.")
+        if copy_of is not None
+        else _acknowledge(message, envelope, snapshot, verdict, trust, ruleset, desk, now, ticket.team)
+    )
     reasons = Reasons(
         code="opened",
         sentence=f"A new ticket. {why} {because}",
         ruleset_sha256=ruleset.sha256,
         rules=verdict.rules,
-        values=verdict.values,
+        values=verdict.values | ({"candidates": "; ".join(shown)} if (shown := candidates(snapshot, trust.level)) else {}),
         near_misses=verdict.near_misses,
         trust=trust.level,
     )
     return Decision(outcome=Outcome.CREATED, ticket_id=HANDLE, effects=(*effects, *answered), reasons=reasons)
+
+
+def _for_others(ticket: Ticket, entry: AddEntry, teams: tuple[str, ...]) -> Iterator[Effect]:
+    """A ticket with the same words for each other team, linked to the first."""
+    for place, team in enumerate(teams, start=1):
+        other = msgspec.structs.replace(ticket, id=HANDLE - place, team=team)
+        yield OpenTicket(ticket=other)
+        yield msgspec.structs.replace(entry, ticket_id=other.id)
+        yield LinkTickets(ticket_id=other.id, other_id=HANDLE, kind="related")
+
+
+def _tell_teams(
+    message: UserMessage,
+    opened: list[Ticket],
+    snapshot: MailSnapshot,
+    trust: TrustVerdict,
+    ruleset: Ruleset,
+    desk: Desk,
+    now: datetime,
+) -> list[Effect]:
+    """A notice for each ticket; what one takes from a budget the next does not find there."""
+    used, told = dict(snapshot.budgets_used), list[Effect]()
+    doubted = _answers_us(snapshot) and trust.level < 1
+    for ticket in opened:
+        notices = tell_team(
+            message, ticket, Event.TEAM_NEW, desk=desk, settings=ruleset.settings, budgets_used=used, now=now, doubted=doubted
+        )
+        for each in notices:
+            if isinstance(each, SpendBudget):
+                used[each.key, each.window_start] = used.get((each.key, each.window_start), 0) + 1
+        told += notices
+    return told
+
+
+def _answers_us(snapshot: MailSnapshot) -> bool:
+    """Whether the mail names a ticket or a mail of ours."""
+    return bool(snapshot.referenced) or snapshot.by_subject is not None
 
 
 def _ticket(
@@ -116,6 +167,7 @@ def _acknowledge(
     ruleset: Ruleset,
     desk: Desk,
     now: datetime,
+    team: str,
 ) -> tuple[tuple[Effect, ...], str]:
     """The acknowledgement, recorded with its reason when it must not be sent; no sender, no row."""
     answer = acknowledgement(
@@ -127,10 +179,16 @@ def _acknowledge(
         settings=ruleset.settings,
         our_addresses=our_addresses(desk),
         now=now,
+        answers_us=_answers_us(snapshot),
+        has_number=not snapshot.referenced and snapshot.by_subject_participant and trust.level < 1,
     )
     if message.sender is None:
         return (), answer.because
-    facts = {"trusted": "yes" if trust.level >= 1 else "", "requester_name": message.sender.name}
+    facts = {
+        "trusted": "yes" if trust.level >= 1 else "",
+        "requester_name": message.sender.name,
+        "out_of_hours": out_of_hours_text(team, ruleset.settings, now),
+    }
     notify = Notify(
         ticket_id=HANDLE,
         event=Event.ACKNOWLEDGED,

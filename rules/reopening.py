@@ -6,14 +6,15 @@ import msgspec
 
 from itsm.decision import ChangeTicket, ClearTimer, Effect, SetTimer
 from itsm.ticket import FINAL_STATES, State, Ticket
+from rules.follow_up_policy import policy_of
 from rules.settings import RulesSettings
 
 AUTO_CLOSE = "auto_close"
 
 
-def auto_close(ticket_id: int, settings: RulesSettings, now: datetime) -> SetTimer:
-    """The timer that closes a resolved ticket."""
-    due = now + timedelta(days=settings.close_after_days)
+def auto_close(ticket_id: int, team: str, settings: RulesSettings, now: datetime) -> SetTimer:
+    """The timer that closes a resolved ticket of a team."""
+    due = now + timedelta(days=policy_of(team, settings).close_after_days)
     return SetTimer(subject_kind="ticket", subject_id=ticket_id, kind=AUTO_CLOSE, due_at=due)
 
 
@@ -26,7 +27,7 @@ def too_late(ticket: Ticket, settings: RulesSettings, now: datetime) -> bool:
     """Whether the ticket can no longer be reopened: it is final, or was resolved before the window (itsm 3.2)."""
     if ticket.state in FINAL_STATES:
         return True
-    return ticket.resolved_at is not None and now - ticket.resolved_at > timedelta(days=settings.reopen_days)
+    return ticket.resolved_at is not None and now - ticket.resolved_at > timedelta(days=policy_of(ticket.team, settings).reopen_days)
 
 
 def wake(ticket: Ticket, actor: str, now: datetime) -> tuple[Effect, ...]:

@@ -1,12 +1,15 @@
 """The `[rules]` table: rules as people write them, the priority matrix, words, windows and budgets."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 
 Words = tuple[str, ...]
 OneToThree = Annotated[int, Meta(ge=1, le=3)]
+HOURS = (
+    r"^(mon|tue|wed|thu|fri|sat|sun)(-(mon|tue|wed|thu|fri|sat|sun))? ([01][0-9]|2[0-3]):[0-5][0-9]-(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"
+)
 OneToFive = Annotated[int, Meta(ge=1, le=5)]
 
 REQUEST_WORDS: Words = (
@@ -53,6 +56,34 @@ class Budgets(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     notices_per_sender_hour: Annotated[
         int, Meta(description="Notices to teams that the mails of one sender cause in an hour; it ends loops with responders.", ge=0)
     ] = 30
+    per_ticket_hour: Annotated[
+        int, Meta(description="Notices that mails on one ticket cause in an hour, whoever sends them; it ends loops as well.", ge=0)
+    ] = 30
+    same_words_day: Annotated[
+        int, Meta(description="Automatic mails in a day that answer the same words about a ticket from one domain, unproven.", ge=0)
+    ] = 2
+    reopens_per_day: Annotated[int, Meta(description="Times that mails reopen one ticket in a day; then they are only appended.", ge=0)] = 3
+    loop_incidents_per_day: Annotated[
+        int, Meta(description="Incidents in a day about budgets that a loop used up, one for each budget; 0 opens none.", ge=0)
+    ] = 10
+
+
+class FollowUp(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What follows on a ticket of a team once it is resolved, and what its acknowledgement says out of hours."""
+
+    team: Annotated[str, Meta(description="The team, by its key; empty: every team that has none of its own.")] = ""
+    reopen_days: Annotated[Annotated[int, Meta(ge=0)] | None, Meta(description="Instead of the value of [rules].")] = None
+    close_after_days: Annotated[Annotated[int, Meta(ge=0)] | None, Meta(description="Instead of the value of [rules].")] = None
+    after_window: Annotated[
+        Literal["new_ticket", "held"],
+        Meta(description="A reply after the window: new_ticket opens a linked one, held leaves a note that waits for an agent."),
+    ] = "new_ticket"
+    hours: Annotated[
+        tuple[Annotated[str, Meta(pattern=HOURS)], ...],
+        Meta(description='When people are there, such as "mon-fri 08:00-17:30"; empty: always.'),
+    ] = ()
+    time_zone: Annotated[str, Meta(description="The time zone of these hours, such as Europe/Berlin.")] = "UTC"
+    out_of_hours_text: Annotated[str, Meta(description="What the acknowledgement says besides when nobody is there.", max_length=500)] = ""
 
 
 class RulesSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -78,6 +109,16 @@ class RulesSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     gap_seconds: Annotated[
         int, Meta(description="A monitoring series that fires again within this time belongs to the same incident, in seconds.", ge=0)
     ] = 900
+    follow_up: Annotated[
+        tuple[FollowUp, ...], Meta(description="What follows on a resolved ticket, by team, `[[rules.follow_up]]`; the first that fits.")
+    ] = ()
+    blocked_senders: Annotated[
+        Words, Meta(description="Addresses (a@b.example) and domains (b.example, with those below) whose mail is kept and no more.")
+    ] = ()
+    spam_flags_from: Annotated[
+        Words,
+        Meta(description="Networks (10.0.0.0/8) and mailboxes (by key) whose X-Spam-Flag: YES is believed: kept, no ticket, no answer."),
+    ] = ()
     known_only: Annotated[bool, Meta(description="true: only senders who are known or authenticated are acknowledged.")] = False
     reply_address_days: Annotated[
         int, Meta(description="An agent can answer a notice by mail for this many days; then its reply address ends.", ge=1, le=365)

@@ -12,12 +12,16 @@ from itsm.ticket import Ticket
 
 
 class SeenBefore(msgspec.Struct, frozen=True, kw_only=True):
-    """A mail under the same key: its content, its participants, and the ticket it went to (None: it made none)."""
+    """A mail under the same key: its content, its participants, and the ticket it went to (None: it made none).
+
+    `forward_paths` are the envelope recipients it came to; None when they are not kept any more.
+    """
 
     content_sha256: bytes
     participants_sha256: bytes
     ticket_id: int | None
     received_at: datetime
+    forward_paths: tuple[str, ...] | None = None
 
 
 class Referenced(msgspec.Struct, frozen=True, kw_only=True):

@@ -179,6 +179,15 @@ _begin = Bulk(
 )
 
 
+def forward_paths(tx: Tx, ids: Iterable[int]) -> dict[int, tuple[str, ...]]:
+    """The envelope recipients of these envelopes; those that retention took are left out."""
+    found: dict[int, tuple[str, ...]] = {}
+    for some in in_lists(sorted(set(ids))):
+        query = select(inbox.c.id, inbox.c.forward_paths).where(inbox.c.desk_id == tx.desk_id, inbox.c.id.in_(some))
+        found |= {row.id: msgspec.json.decode(row.forward_paths, type=tuple[str, ...]) for row in tx.connection.execute(query)}
+    return found
+
+
 def begin_parts(tx: Tx, counts: Sequence[tuple[int, int]]) -> None:
     """Say how many parts envelopes have, before the first outcome; those that have begun are left alone."""
     _begin(tx, [(tx.desk_id, inbox_id, 0, count, PENDING_CODE * count) for inbox_id, count in counts])

@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path as FilePath
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
@@ -79,9 +80,22 @@ def _references(document: Document, configuration: Configuration) -> Iterator[Fi
     for index, source in enumerate(configuration.intake.source):
         yield from _known(document, ("intake", "source", index, "team"), "team", source.team, teams)
         yield from _known(document, ("intake", "source", index, "service"), "service", source.service, services)
+    for index, policy in enumerate(configuration.rules.follow_up):
+        here: Path = ("rules", "follow_up", index)
+        yield from _known(document, (*here, "team"), "team", policy.team, teams)
+        if not _is_time_zone(policy.time_zone):
+            yield document.finding((*here, "time_zone"), f"there is no time zone {policy.time_zone!r}", "write one such as Europe/Berlin")
     for index, rule in enumerate(configuration.rules.rule):
         yield from _known(document, ("rules", "rule", index, "team"), "team", rule.team or "", teams)
         yield from _known(document, ("rules", "rule", index, "service"), "service", rule.service or "", services)
+
+
+def _is_time_zone(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True
 
 
 def _people(document: Document, configuration: Configuration) -> Iterator[Finding]:

@@ -68,6 +68,7 @@ def parse_mail(raw: bytes, *, return_path: str | None = None) -> UserMessage | D
         authentication=tuple(clean(each) for each in header.every("authentication-results")[:MAX_AUTHENTICATION_FIELDS]),
         unanswerable=unanswerable(signs),
         sent_by_us=clean(header.raw(LOOP_MARK) or "")[:MAX_SUBJECT_CHARACTERS] or None,
+        flagged_as_spam=header.word("x-spam-flag") == "yes",
         received_count=len(header.every("received")),
         protection=protection,
         forwarded=is_forward(subject, content.text),

@@ -11,6 +11,7 @@ from typing import Any
 
 from prove.simulation.mirror import Changed, Mirror, Row
 from prove.simulation.relay import Copy, ScriptedRelay
+from rules.loops import LOOP_SUBJECT
 from rules.settings import Budgets
 from store.history import GENESIS, commitment_of, link_hash
 
@@ -156,7 +157,7 @@ class Checker:
         assert new is not None
         self.tickets[new["id"]] = new
         if old is None:
-            demand(new["subject"] in self.subjects, "I1 a phantom: nobody sent this", new["subject"])
+            demand(new["subject"] in self.subjects or new["subject"] == LOOP_SUBJECT, "I1 a phantom: nobody sent this", new["subject"])
             return
         demand(new["number"] == old["number"], "a ticket changed its number", old["number"])
         demand(new["version"] >= old["version"], "a version fell", old["number"])
@@ -256,6 +257,9 @@ class Checker:
         limits = {
             "answer/address": self.budgets.per_address_hour, "answer/domain": self.budgets.per_domain_minute,
             "answer/all": self.budgets.total_minute, "notice/sender": self.budgets.notices_per_sender_hour,
+            "answer/words": self.budgets.same_words_day, "notice/words": self.budgets.same_words_day,
+            "notice/ticket": self.budgets.per_ticket_hour, "reopen/ticket": self.budgets.reopens_per_day,
+            "breaker/": 1, "breaker": self.budgets.loop_incidents_per_day,
         }  # fmt: skip
         limit = next(limit for name, limit in limits.items() if new["key"].startswith(name))
         demand(new["used"] <= limit, "a budget was exceeded", new["key"], new["used"])

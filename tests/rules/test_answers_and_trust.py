@@ -7,9 +7,10 @@ import pytest
 from itsm.envelope import Channel
 from itsm.signal import MailKind, Severity
 from itsm.ticket import TicketType
-from rules.answer import acknowledgement, budget_keys
+from rules.answer import acknowledgement
 from rules.audience import our_addresses, team_addressed, team_recipients
 from rules.authentication import TrustSettings, trust_of
+from rules.budget import budget_keys
 from rules.classify import classify
 from rules.prioritise import prioritise_event, prioritise_mail
 from rules.ruleset import Verdict

@@ -11,8 +11,8 @@ from itsm.notification import Event
 from itsm.permission import refusal
 from itsm.ticket import State
 from rules.acts import decide_act
-from rules.answer import notice_key
 from rules.authentication import TrustSettings, trust_of
+from rules.budget import notice_key
 from rules.notice import OWN_WORDS, TOO_MANY, tell_team
 from rules.predicate import PredicateError, compile_condition
 from rules.ruleset import judge as apply_rules
@@ -164,7 +164,7 @@ def tell(message=None, used=0, desk=DESK):
 
 def test_a_notice_costs_its_sender_a_budget_that_ends():
     told, key = tell()
-    assert [type(effect) for effect in told] == [Notify, SpendBudget]
+    assert [type(effect) for effect in told] == [Notify, SpendBudget, SpendBudget]
     stopped, _ = tell(used=key.limit)
     assert [effect.suppressed_because for effect in stopped] == [TOO_MANY]
 

@@ -1,0 +1,28 @@
+"""Is this mail passed on rather than answered? A forward carries the thread's references and is no follow-up (mail case 14)."""
+
+import re
+
+# What programs put before the subject of a forward, by language: English, German, French, Spanish, Portuguese, Italian, Dutch, Danish,
+# Swedish, Norwegian, Finnish, Polish, Czech, Hungarian, Romanian, Greek, Turkish, Russian, Chinese, Japanese, Korean.
+FORWARDS = (
+    "fw", "fwd", "forward", "wg", "weitergeleitet", "tr", "transf", "rv", "enc", "encaminhado", "i", "inoltro", "doorst", "vs", "vl", "vb",
+    "vid", "pd", "pd.", "przekaz", "továbbítás", "tovabb", "ftd", "redir", "πρθ", "προ", "ilt", "i̇lt", "пересл", "переслано", "转发", "轉寄",
+    "转寄", "轉發", "転送", "전달",
+)  # fmt: skip
+# "vs" is a reply in Finnish and Danish ("vastaus", "svar") and a forward in Norwegian ("videresendt"): without other sign it is a reply.
+AMBIGUOUS = frozenset({"vs", "i"})
+MAX_SUBJECT_CHARACTERS = 200
+_TAG = re.compile(r"\A\s*\[[^\]]{1,60}\]\s*")
+_PREFIX = re.compile(r"\A\s*([^\W\d_][\w.̇]{0,14})\s*(?:\[\d{1,3}\]|\(\d{1,3}\))?\s*[:：]")
+
+
+def is_forward(subject: str) -> bool:
+    """Whether the outermost prefix of a subject says that it was passed on; tags such as [INC-1042] before it are skipped."""
+    rest = subject[:MAX_SUBJECT_CHARACTERS].casefold()
+    while (tag := _TAG.match(rest)) is not None:
+        rest = rest[tag.end() :]
+    found = _PREFIX.match(rest)
+    return found is not None and found[1] in _KNOWN
+
+
+_KNOWN = frozenset(each.casefold() for each in FORWARDS) - AMBIGUOUS

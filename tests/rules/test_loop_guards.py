@@ -1,0 +1,142 @@
+"""Guards that need no header: same words, a budget a ticket, few reopenings, and the breaker that tells people once."""
+
+from datetime import timedelta
+
+import pytest
+
+from itsm.address import Address
+from itsm.decision import AddEntry, ChangeTicket, LinkTickets, Notify, OpenTicket, SpendBudget, Visibility
+from itsm.envelope import Outcome
+from itsm.notification import Event
+from itsm.signal import MailKind
+from itsm.ticket import State
+from rules.budget import breaker_keys, every_key, notice_key, reopen_key, ticket_key, words_key
+from rules.loops import LOOP_SUBJECT
+from rules.settings import Budgets, RulesSettings
+from rules.snapshot import MailSnapshot, Referenced
+from tests.rules.test_mail_decisions import decide
+from tests.rules.worlds import NOW, changed, effects, mail, ruleset, ticket
+
+SETTINGS = RulesSettings()
+RESOLVED = ticket(state=State.RESOLVED, resolved_at=NOW - timedelta(hours=1))
+
+
+def used_up(*keys):
+    return {(key.key, key.window_start): key.limit for key in keys}
+
+
+def world(found=None, minted=True, used=None, **fields):
+    referenced = (Referenced(message_id="ours@d", ticket=found, minted_for_sender=minted, participant=minted),) if found else ()
+    return MailSnapshot(referenced=referenced, budgets_used=used or {}, **fields)
+
+
+def told(decision, event=Event.TEAM_REPLY):
+    return [each.suppressed_because for each in effects(decision, Notify) if each.event is event]
+
+
+def test_an_answer_draws_on_the_budget_of_its_ticket_whoever_writes():
+    key = ticket_key(1, SETTINGS, NOW)
+    assert key.spend() in effects(decide(snapshot=world(ticket())), SpendBudget)
+    for sender in ("ana@corp.example", "other@corp.example"):
+        decision = decide(mail(sender=Address(address=sender)), world(ticket(), used=used_up(key)))
+        assert decision.outcome is Outcome.APPENDED
+        assert told(decision) == ["mails on this ticket caused too many notices this hour"]
+
+
+def test_the_words_of_a_doubted_sender_are_told_twice_a_day_and_those_of_a_proven_one_always():
+    key = words_key(mail(), SETTINGS, NOW, kind="notice")
+    assert told(decide(snapshot=world(ticket(), minted=False, used=used_up(key)))) == [
+        "the same words came from that domain again and again today"
+    ]
+    assert told(decide(snapshot=world(ticket(), used=used_up(key)))) == [None]
+
+
+def test_words_are_the_same_when_only_numbers_tags_and_signs_differ():
+    first = mail(reply_text="I am away until 3 May. Ticket [INC-1042]!")
+    second = mail(reply_text="I am  away until 17 May.  Ticket [INC-2001]", sender=Address(address="x99@corp.example"))
+    other = mail(reply_text="Who are you?")
+    keys = [words_key(each, SETTINGS, NOW, kind="answer").key for each in (first, second, other)]
+    assert keys[0] == keys[1] != keys[2]
+    assert words_key(mail(text="", reply_text="", sender=None), SETTINGS, NOW, kind="answer").key.startswith("answer/words//")
+
+
+def test_a_mail_that_names_a_ticket_is_acknowledged_twice_for_the_same_words():
+    message = mail(subject="Re: [INC-1042] x", sender=Address(address="stranger@corp.example"))
+    key = words_key(message, SETTINGS, NOW, kind="answer")
+    assert key.spend() in effects(decide(message, world(by_subject=ticket())), SpendBudget)
+    decision = decide(message, world(by_subject=ticket(), used=used_up(key)))
+    assert told(decision, Event.ACKNOWLEDGED) == ["Not acknowledged: the budget words is used up."]
+    assert decision.outcome is Outcome.CREATED
+
+
+def test_who_has_a_number_already_gets_no_other_by_a_mail_that_names_it():
+    named = world(by_subject=ticket(), by_subject_participant=True)
+    assert told(decide(snapshot=named), Event.ACKNOWLEDGED) == [
+        "Not acknowledged: its subject has the number of a ticket that its sender has already."
+    ]
+    assert told(decide(snapshot=world(by_subject=ticket())), Event.ACKNOWLEDGED) == [None]
+
+
+def test_a_ticket_is_reopened_three_times_a_day_and_then_only_appended():
+    key = reopen_key(1, SETTINGS, NOW)
+    assert key.spend() in effects(decide(snapshot=world(RESOLVED)), SpendBudget)
+    decision = decide(snapshot=world(RESOLVED, used=used_up(key)))
+    assert decision.reasons.code == "reopened_too_often"
+    assert effects(decision, ChangeTicket) == []
+    assert effects(decision, AddEntry)[0].visibility is Visibility.PUBLIC
+    assert told(decision) == [None]
+
+
+@pytest.mark.parametrize("key", [notice_key("ana@corp.example", SETTINGS, NOW), ticket_key(1, SETTINGS, NOW), reopen_key(1, SETTINGS, NOW)])
+def test_a_budget_that_only_a_loop_uses_up_opens_one_incident_about_it(key):
+    decision = decide(snapshot=world(RESOLVED, used=used_up(key)))
+    (opened,) = effects(decision, OpenTicket)
+    assert (opened.ticket.subject, opened.ticket.tags, opened.ticket.requester) == (LOOP_SUBJECT, ("mail-loop",), "")
+    assert effects(decision, LinkTickets) == [LinkTickets(ticket_id=opened.ticket.id, other_id=1, kind="related")]
+    assert [each.recipient.address for each in effects(decision, Notify) if each.event is Event.TEAM_NEW] == ["team@corp.example"]
+    once, all_day = breaker_keys(key, SETTINGS, NOW)
+    assert {once.spend(), all_day.spend()} <= set(effects(decision, SpendBudget))
+    for told_already in (once, all_day):
+        again = decide(snapshot=world(RESOLVED, used=used_up(key, told_already)))
+        assert effects(again, OpenTicket) == []
+
+
+def test_a_loop_of_new_tickets_opens_its_incident_beside_the_ticket():
+    decision = decide(mail(sender=None), world(used=used_up(notice_key("", SETTINGS, NOW))))
+    assert [each.ticket.subject for each in effects(decision, OpenTicket)] == ["Printer 4F jams", LOOP_SUBJECT]
+    assert effects(decision, LinkTickets) == [LinkTickets(ticket_id=-9, other_id=-1, kind="related")]
+
+
+def test_without_the_breaker_a_loop_would_go_on_unseen():
+    rules = ruleset(budgets=Budgets(loop_incidents_per_day=0))
+    decision = decide(snapshot=world(ticket(), used=used_up(ticket_key(1, SETTINGS, NOW))), rules=rules)
+    assert effects(decision, OpenTicket) == []
+
+
+def test_a_budget_of_nothing_is_a_setting_and_no_loop():
+    rules = ruleset(budgets=Budgets(notices_per_sender_hour=0, per_ticket_hour=0, reopens_per_day=0))
+    assert effects(decide(snapshot=world(RESOLVED), rules=rules), OpenTicket) == []
+
+
+def test_what_is_only_recorded_opens_no_incident():
+    key = notice_key("ana@corp.example", SETTINGS, NOW)
+    decision = decide(mail(kind=MailKind.AUTO_REPLY), world(used=used_up(key)))
+    assert (decision.outcome, decision.effects) == (Outcome.RECORDED, ())
+
+
+def test_every_budget_a_decision_may_draw_on_is_loaded():
+    for message, snapshot in (
+        (mail(subject="Re: [INC-1042] x"), world(by_subject=ticket())),
+        (mail(in_reply_to=("ours@d",)), world(RESOLVED, minted=False, used=used_up(ticket_key(1, SETTINGS, NOW)))),
+        (mail(in_reply_to=("ours@d",)), world(RESOLVED)),
+        (mail(sender=None), world(used=used_up(notice_key("", SETTINGS, NOW)))),
+    ):
+        spent = {(each.key, each.window_start) for each in effects(decide(message, snapshot), SpendBudget)}
+        assert spent <= every_key([message], [1], SETTINGS, NOW)
+
+
+def test_one_decision_takes_one_at_most_from_a_budget():
+    for snapshot in (world(by_subject=ticket()), world(ticket(), minted=False), world()):
+        spent = [each.key for each in effects(decide(mail(to=(Address(address="help@corp.example"),)), snapshot), SpendBudget)]
+        assert len(spent) == len(set(spent))
+    assert changed(ticket_key(1, SETTINGS, NOW), limit=1).limit == 1
