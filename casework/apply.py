@@ -35,10 +35,11 @@ from itsm.person import Follower
 from itsm.signal import UserMessage
 from itsm.ticket import Ticket, number_text
 from itsm.token import mint_message_id
+from itsm.words import words
 from rules.audience import team_by_key
 from rules.follow_up_policy import policy_of
 from rules.series import episodes
-from store import budgets, entries, followers, grants, history, outbox, parts, series_rows, threads, tickets, timers
+from store import budgets, entries, followers, grants, history, outbox, parts, search, series_rows, threads, tickets, timers
 from store.entries import Entry
 from store.series_rows import SeriesRow
 from store.threads import MailSeen, MailSent
@@ -326,12 +327,27 @@ def _with_grants(tx: Tx, workspace: Workspace) -> list[Notification]:
     ]
 
 
+def _search_rows(workspace: Workspace) -> list[search.Row]:
+    """The words of what is new: of each entry with what its ticket is about, of a ticket by itself where it opened without any or from alerts."""
+    found = []
+    for each in workspace.new_entries:
+        about = workspace.tickets[each.ticket_id]
+        files = (file.filename or "" for file in each.attachments)
+        found.append(
+            (each.id, about.id, words((about.subject, about.requester, each.author, each.author_name, each.subject, each.text, *files)))
+        )
+    spoken = {each.ticket_id for each in workspace.new_entries}
+    silent = (each for each in workspace.new_tickets.values() if each.id not in spoken or each.group_key)
+    return found + [(each.id, each.id, words((each.subject, each.requester, each.requester_name))) for each in silent]
+
+
 def flush(tx: Tx, workspace: Workspace) -> None:
     """Write the workspace: one bulk statement a table. Raises Conflict when somebody was faster."""
     tickets.insert_many(tx, list(workspace.new_tickets.values()))
     tickets.update_many(tx, [(seen, workspace.tickets[ticket_id]) for ticket_id, seen in workspace.seen_versions.items()])
     tickets.count_events(tx, workspace.event_counts)
     entries.insert_many(tx, workspace.new_entries)
+    search.keep_many(tx, _search_rows(workspace))
     threads.remember_many(tx, workspace.new_seen)
     entries.revise_many(tx, workspace.revised)
     tickets.link_many(tx, workspace.new_links)

@@ -4,6 +4,9 @@ from collections.abc import Callable, Sequence
 
 from sqlalchemy import Connection, text
 
+from store import search
+from store.schema import DESK_ID
+
 _BY_PERSON = text(
     "UPDATE ticket SET organisation = coalesce((SELECT person.organisation FROM person_address "
     "JOIN person ON person.desk_id = person_address.desk_id AND person.id = person_address.person_id "
@@ -27,7 +30,16 @@ def organisations(connection: Connection) -> None:
         connection.execute(_BY_DOMAIN, values)
 
 
-FILLS: dict[str, Callable[[Connection], None]] = {"0004_expand": organisations}  # by the version that brought what is filled
+def words(connection: Connection) -> None:
+    """The index of words, which is the engine's own, and the words of the entries there are."""
+    search.make_index(connection)
+    search.backfill(connection, DESK_ID)
+
+
+FILLS: dict[str, Callable[[Connection], None]] = {
+    "0004_expand": organisations,
+    "0005_expand": words,
+}  # by the version that brought what is filled
 
 
 def fill(connection: Connection, versions: Sequence[str]) -> None:

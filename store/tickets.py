@@ -8,7 +8,8 @@ from sqlalchemy import Connection, Row, bindparam, delete, insert, select, text,
 
 from itsm.permission import EVERYTHING, Visible
 from itsm.ticket import State, Ticket, TicketType
-from store import visibility
+from itsm.words import Term
+from store import search, visibility
 from store.bulk import Bulk, BulkInsert
 from store.chunking import in_lists
 from store.instants import from_column, from_column_or_none, to_column, to_column_or_none
@@ -192,11 +193,17 @@ def listed(
     state: str | None = None,
     type_: str | None = None,
     requester: str | None = None,
+    terms: Sequence[Term] | None = None,
     visible: Visible = EVERYTHING,
     before_id: int | None = None,
     limit: int = 50,
 ) -> list[Ticket]:
-    """Newest tickets first, at most 200; `state` may be `open` for every open state. `before_id` continues a page."""
+    """Newest tickets first, at most 200; `state` may be `open` for every open state.
+
+    `terms` must all stand in one entry, and none at all find nothing. `before_id` continues a page.
+    """
+    if terms is not None and not terms:
+        return []
     query = select(ticket).where(ticket.c.desk_id == tx.desk_id, *visibility.of_tickets(visible))
     if state == "open":
         query = query.where(_IS_OPEN)
@@ -206,6 +213,8 @@ def listed(
         query = query.where(ticket.c.type == type_)
     if requester is not None:
         query = query.where(ticket.c.requester == requester)
+    if terms is not None:
+        query = query.where(search.found(tx, terms, visible))
     if before_id is not None:
         query = query.where(ticket.c.id < before_id)
     return [_ticket(row) for row in tx.connection.execute(query.order_by(ticket.c.id.desc()).limit(min(limit, MAX_LISTED)))]

@@ -7,8 +7,14 @@ from store import statistics
 from store.exclusive import exclusive
 from store.people_schema import WHOLE
 
-HEAD = "0004_expand"
-KNOWN = ("0001_expand", "0002_expand", "0003_expand", HEAD)  # oldest first; a version that is not here was written by a newer triaged
+HEAD = "0005_expand"
+KNOWN = (
+    "0001_expand",
+    "0002_expand",
+    "0003_expand",
+    "0004_expand",
+    HEAD,
+)  # oldest first; a version that is not here was written by a newer triaged
 _version = Table(  # Alembic's own table, as it makes it
     "alembic_version",
     MetaData(),

@@ -41,6 +41,10 @@ class Paged(Asked, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class TicketQuery(Paged, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which tickets."""
 
+    q: (
+        Annotated[str, Meta(max_length=500, description="Only with an entry that has all these words; `word*` finds what begins so.")]
+        | None
+    ) = None
     type: Annotated[TicketType, Meta(description="Only this type.")] | None = None
     status: Annotated[TicketStatus, Meta(description="Only this state; `open` is new, in progress and pending.")] | None = None
     requester: Annotated[str, Meta(max_length=320, description="Only of this person, by address.")] | None = None

@@ -7,6 +7,7 @@ from itsm.envelope import MAIL_FORMAT, Channel
 from itsm.errors import Permanent
 from itsm.permission import EVERYTHING, Owned, owned
 from itsm.ticket import Ticket, number_text
+from itsm.words import terms
 from store import entries, history, inbox, outbox, parts, series_rows, tickets
 from store.inbox import InboxRow
 from store.outbox import OutboxRow
@@ -41,6 +42,7 @@ def list_tickets(tx: Tx, ask: Ask[TicketQuery, Nothing]) -> shapes.TicketPage:
         state=query.status,
         type_=query.type.value if query.type else None,
         requester=query.requester,
+        terms=None if query.q is None else terms(query.q),
         visible=ask.principal.visible,
         before_id=page.start,
         limit=page.limit,

@@ -177,7 +177,7 @@ foreigners = st.sampled_from(["gus@globex.example", "nil@nowhere.example", "ana@
 def everything_seen(client, headers):
     """The body of every answer that a list or a look-up gives this token."""
     asked = ["/tickets", "/tickets?status=open", "/tickets?type=incident", "/tickets?limit=1", "/tickets?requester=gus@globex.example",
-             "/tickets/INC-1001", "/inbox?state=done", "/inbox?state=pending", "/inbox?message_id=g1@corp.example", "/outbox",
+             "/tickets/INC-1001", "/tickets?q=printer", "/tickets?q=zebra", "/tickets?q=jams&limit=1", "/inbox?state=done", "/inbox?state=pending", "/inbox?message_id=g1@corp.example", "/outbox",
              "/outbox?state=queued", "/outbox?limit=1", "/alerts", "/tickets/INC-9000"]  # fmt: skip
     return [client.get(PREFIX + each, headers=headers).text for each in asked]
 

@@ -8,6 +8,7 @@ from itsm.act import Act, Actor, ActorKind, Entered, Verb
 from itsm.lifecycle import legal_acts
 from itsm.signal import Attachment
 from itsm.ticket import State, Ticket, TicketType, number_text
+from itsm.words import terms
 from store import entries, history, outbox, tickets
 from store.credentials import signing_keys
 from store.entries import Entry
@@ -38,11 +39,13 @@ def command() -> None:
 )
 @click.option("--type", "type_", type=click.Choice([each.value for each in TicketType]), help="Only this type.")
 @click.option("--requester", metavar="ADDRESS", help="Only tickets of this person.")
+@click.option("--query", metavar="WORDS", help="Only with an entry that has all these words; WORD* finds what begins so.")
 @click.option("--limit", type=click.IntRange(1, tickets.MAX_LISTED), default=50, show_default=True, help="At most this many.")
-def list_(state: str | None, type_: str | None, requester: str | None, limit: int, as_json: bool) -> int:
+def list_(state: str | None, type_: str | None, requester: str | None, query: str | None, limit: int, as_json: bool) -> int:
     """List tickets, the newest first."""
+    wanted = terms(query) if query is not None else None
     with opened() as (store, _):
-        found = store.read(lambda tx: tickets.listed(tx, state=state, type_=type_, requester=requester, limit=limit))
+        found = store.read(lambda tx: tickets.listed(tx, state=state, type_=type_, requester=requester, terms=wanted, limit=limit))
     if as_json:
         for ticket in found:
             data_json(ticket_object(ticket))
