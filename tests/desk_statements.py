@@ -12,7 +12,7 @@ from store.schema import metadata
 ROOT = Path(__file__).resolve().parents[1]
 OURS = tuple(str(ROOT / name) for name in ("store", "casework", "intake", "notifier", "webportal", "triaged"))
 TABLES = "|".join(sorted(metadata.tables, key=len, reverse=True))
-USE = re.compile(rf"\b(?:from|join|update|,)\s+({TABLES})\b(?!\.)(?:\s+as\s+(\w+))?", re.IGNORECASE)
+USE = re.compile(rf"\b(?:from|join|update|,)\s+({TABLES})\b(?!\s*[.=])(?:\s+as\s+(\w+))?", re.IGNORECASE)
 INSERT = re.compile(rf"\binsert\s+into\s+({TABLES})\s*\(([^)]*)\)", re.IGNORECASE)
 INSERTED = re.compile(r"\([^()]*\)\s*VALUES", re.IGNORECASE)  # names of columns there; one may be called like a table
 DEFINITION = re.compile(r"\s*(create|alter|drop|analyze|comment|pragma|reindex)\b", re.IGNORECASE)

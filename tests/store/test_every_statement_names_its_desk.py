@@ -21,6 +21,7 @@ from tests import desk_statements
             ("earlier",),
         ),
         ("UPDATE ticket SET state = ? WHERE ticket.id = ?", ("ticket",)),
+        ("UPDATE ticket SET state = ?, organisation=? WHERE ticket.desk_id = ?", ()),  # a column called like a table
         ("DELETE FROM timer WHERE timer.due_at < 5", ("timer",)),
         ("DELETE FROM timer WHERE desk_id = 1 AND due_at < 5", ()),
         ("INSERT INTO raw (inbox_id, seq, chunk) VALUES (?, ?, ?)", ("raw",)),
