@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, text, update
 from itsm.errors import Conflict
 from store import budgets, tickets
 from store.bulk import Bulk
-from store.schema import counter
+from store.schema import DESK_ID, counter
 from store.store import Store
 from store.transaction import Tx
 
@@ -17,11 +17,14 @@ AT = datetime(2026, 11, 25, tzinfo=UTC)
 
 
 def test_rows_are_put_in_the_order_of_the_statement_and_counted(store: Store) -> None:
-    change = Bulk(update(counter).where(counter.c.name == bindparam("which")).values(next=bindparam("to")), "which", "to")
+    here = counter.c.desk_id == bindparam("desk")
+    change = Bulk(update(counter).where(here, counter.c.name == bindparam("which")).values(next=bindparam("to")), "desk", "which", "to")
 
     def work(tx: Tx) -> tuple[int, object]:
         tickets.draw_numbers(tx, 3)
-        return change(tx, [("ticket", 42), ("nothing", 1)]), tx.connection.execute(text("SELECT next FROM counter")).scalar_one()
+        return change(tx, [(DESK_ID, "ticket", 42), (DESK_ID, "nothing", 1)]), tx.connection.execute(
+            text("SELECT next FROM counter")
+        ).scalar_one()
 
     assert store.write(work).result() == (1, 42)
 
