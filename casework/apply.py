@@ -1,6 +1,7 @@
 """Turns a decision's effects into changes of the workspace; `flush` writes them all (design 4). One home for every effect."""
 
 import hashlib
+from datetime import datetime
 from typing import assert_never
 
 import msgspec
@@ -38,7 +39,8 @@ from itsm.token import mint_message_id
 from itsm.words import words
 from rules.audience import team_by_key
 from rules.follow_up_policy import policy_of
-from rules.series import episodes
+from rules.monitoring import incident_of
+from rules.series import has_open
 from store import budgets, entries, followers, grants, history, outbox, parts, search, series_rows, threads, tickets, timers
 from store.entries import Entry
 from store.series_rows import SeriesRow
@@ -58,6 +60,7 @@ class Applier:
         self._numbers = Numbers(tx, expected)
         self._handles: dict[int, int] = {}
         self._part: Part | None = None
+        self._written: dict[datetime, str] = {}  # instants as people read them: nearly every ticket of a batch has the same
 
     def apply(self, decision: Decision, part: Part | None, *, kind: str) -> int | None:  # noqa: C901, PLR0912 -- one arm an effect
         """Apply every effect; returns the real id of the decision's ticket."""
@@ -262,22 +265,31 @@ class Applier:
             "team_name": team.name if team else "",
             "requester": ticket.requester,
             "event_count": str(ticket.event_count),
-            "opened_at": ticket.opened_at.strftime("%Y-%m-%d %H:%M UTC"),
+            "opened_at": self._in_words(ticket.opened_at),
             "reopen_days": str(min(policy.reopen_days, policy.close_after_days)),  # what is closed is not reopened
         }
 
+    def _in_words(self, at: datetime) -> str:
+        written = self._written.get(at)
+        if written is None:
+            written = self._written[at] = at.strftime("%Y-%m-%d %H:%M UTC")
+        return written
+
     def _keep_series(self, effect: KeepSeries) -> None:
-        instances = tuple(
-            msgspec.structs.replace(each, ticket_id=self._real(each.ticket_id)) if each.ticket_id is not None else each
-            for each in effect.state.instances
-        )
-        state = msgspec.structs.replace(effect.state, instances=instances)
+        state = effect.state
+        if self._handles:
+            instances = tuple(
+                msgspec.structs.replace(each, ticket_id=self._handles.get(each.ticket_id, each.ticket_id))
+                if each.ticket_id is not None
+                else each
+                for each in state.instances
+            )
+            state = msgspec.structs.replace(state, instances=instances)
         key = (state.source, state.series_key)
         known = self.workspace.series.get(key)
-        found = episodes(state, gap_seconds=0, now=self.tx.now)
-        is_open = any(each.open for each in found)
-        current = next((each.ticket_id for each in reversed(instances) if each.ticket_id is not None), None)
-        self.workspace.series[key] = SeriesRow(state=state, open=is_open, ticket_id=current, version=known.version if known else 0)
+        self.workspace.series[key] = SeriesRow(
+            state=state, open=has_open(state, self.tx.now), ticket_id=incident_of(state), version=known.version if known else 0
+        )
         self.workspace.changed_series.add(key)
 
     def _remember(self, part: Part, decision: Decision, ticket_id: int | None, kind: str) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter as Counts
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
@@ -310,10 +311,13 @@ class Triage:
             await self._store.awrite(lambda tx: inbox.release(tx, waiting, not_before=tx.now + REPLY_RETRY))
         done = [each for each in handled if each.outcome is not None]
         _count(done, now)
+        alike: dict[tuple[int, Outcome], list[Handled]] = defaultdict(list)
         for each in done:
             if each.outcome is not None and each.outcome is not Outcome.DUPLICATE:
-                told = each.part
-                log.info("triaged", inbox_id=told.envelope.id, part=told.seq, outcome=each.outcome.value, ticket_id=each.ticket_id)
+                alike[each.part.envelope.id, each.outcome].append(each)
+        for (inbox_id, outcome), some in alike.items():  # a line an outcome: of a body of thousands `explain` knows each part
+            more = {"parts": len(some)} if len(some) > 1 else {}
+            log.info("triaged", inbox_id=inbox_id, part=some[0].part.seq, outcome=outcome.value, ticket_id=some[0].ticket_id, **more)
 
 
 def _count(done: Sequence[Handled], now: datetime) -> None:

@@ -70,7 +70,7 @@ def decide_event(
         state = merge(before, event, received_at=envelope.received_at, expire_after_seconds=policy.expire_after_seconds)
         reasons = Reasons(code="unchanged", sentence="The same as the last delivery of this series.")
         return Decision(outcome=Outcome.DUPLICATE, ticket_id=incident_of(state), effects=(KeepSeries(state=state),), reasons=reasons)
-    verdict = judge(ruleset, facts_of_event(event, envelope))
+    verdict = judge(ruleset, facts_of_event(event, envelope)) if ruleset.compiled else Verdict()  # without rules nobody reads them
     state = merge(before, event, received_at=envelope.received_at, expire_after_seconds=policy.expire_after_seconds)
     case = _Case(event=event, verdict=verdict, policy=policy, ruleset=ruleset, desk=desk, now=now, state=state)
     if verdict.suppress:
@@ -139,7 +139,10 @@ def _in_line(case: _Case, before: SeriesState, tickets: dict[int, Ticket]) -> De
         effects += _open(case, episode, handle, ticket)
         members |= {each.started_at: handle for each in joining}
     effects += [effect for each in lost if each in tickets for effect in _give_up(case, tickets[each])]
-    instances = tuple(msgspec.structs.replace(each, ticket_id=members[each.started_at]) for each in case.state.instances)
+    instances = tuple(
+        each if each.ticket_id == members[each.started_at] else msgspec.structs.replace(each, ticket_id=members[each.started_at])
+        for each in case.state.instances
+    )
     state = msgspec.structs.replace(case.state, instances=instances)
     return _decision(case, found, state, effects, opened, chosen)
 

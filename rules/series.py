@@ -109,12 +109,13 @@ def _with(state: SeriesState, instance: Instance) -> SeriesState:
 
 def end_of(instance: Instance, resolves: Iterable[datetime]) -> datetime | None:
     """When the instance ends: its own stated end or the earliest resolve of the series after its start, at most its validity."""
-    stated = [each for each in resolves if each >= instance.started_at]
-    if instance.ended_at is not None:
-        stated.append(instance.ended_at)
-    if instance.valid_until is not None:
-        stated.append(instance.valid_until)
-    return min(stated) if stated else None
+    end, until = instance.ended_at, instance.valid_until
+    if until is not None and (end is None or until < end):
+        end = until
+    for each in resolves:
+        if each >= instance.started_at and (end is None or each < end):
+            end = each
+    return end
 
 
 def is_open(instance: Instance, resolves: Iterable[datetime], now: datetime) -> bool:
@@ -123,11 +124,19 @@ def is_open(instance: Instance, resolves: Iterable[datetime], now: datetime) -> 
     return end is None or end > now
 
 
+def has_open(state: SeriesState, now: datetime) -> bool:
+    """Whether an episode of the series is open, however wide the gap that joins instances."""
+    return any(each.fired and is_open(each, state.resolves, now) for each in state.instances)
+
+
 def episodes(state: SeriesState, *, gap_seconds: int, now: datetime) -> tuple[Episode, ...]:
     """The fired instances in connected intervals; one that starts within the gap after the last end joins it."""
+    fired = [each for each in state.instances if each.fired]
+    if len(fired) == 1:  # nearly every series has one
+        return (_episode_of_one(fired[0], state.resolves, now),)
     runs: list[list[Instance]] = []
     reach: datetime | None = None  # the latest end of the run so far; None: without end
-    for instance in (each for each in state.instances if each.fired):
+    for instance in fired:
         end = end_of(instance, state.resolves)
         joins = bool(runs) and (reach is None or instance.started_at <= reach + timedelta(seconds=gap_seconds))
         if joins:
@@ -137,6 +146,20 @@ def episodes(state: SeriesState, *, gap_seconds: int, now: datetime) -> tuple[Ep
             runs.append([instance])
             reach = end
     return tuple(_episode(run, state.resolves, now) for run in runs)
+
+
+def _episode_of_one(instance: Instance, resolves: tuple[datetime, ...], now: datetime) -> Episode:
+    """What `_episode` makes of a run of one."""
+    end = end_of(instance, resolves)
+    running = end is None or end > now
+    return Episode(
+        instances=(instance,),
+        open=running,
+        started_at=instance.started_at,
+        ended_at=None if running else end,
+        severity=instance.severity,
+        expires_at=end if running else None,
+    )
 
 
 def _episode(run: list[Instance], resolves: tuple[datetime, ...], now: datetime) -> Episode:

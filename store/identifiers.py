@@ -20,6 +20,7 @@ class Issuer:
         self._node, self._clock = node, clock
         self._milliseconds = milliseconds_of(last) + 1
         self._counter = 0
+        self._first: int | None = None  # of this millisecond; None before it is known to fit
         self._lock = threading.Lock()
 
     def __call__(self) -> int:
@@ -27,9 +28,11 @@ class Issuer:
         with self._lock:
             now = int(self._clock().timestamp() * 1000)
             if now > self._milliseconds:
-                self._milliseconds, self._counter = now, 0
+                self._milliseconds, self._counter, self._first = now, 0, None
             elif self._counter == MAX_COUNTER:
-                self._milliseconds, self._counter = self._milliseconds + 1, 0
+                self._milliseconds, self._counter, self._first = self._milliseconds + 1, 0, None
             else:
                 self._counter += 1
-            return compose(self._milliseconds, self._node, self._counter)
+            if self._first is None:
+                self._first = compose(self._milliseconds, self._node, 0)
+            return self._first + self._counter

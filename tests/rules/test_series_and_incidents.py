@@ -15,7 +15,7 @@ from itsm.series import MAX_INSTANCES, Instance, SeriesState
 from itsm.signal import EventStatus, ResolveScope, Severity, TimerDue
 from itsm.ticket import OPEN_STATES, State
 from rules.monitoring import EventPolicy, decide_event, decide_expiry
-from rules.series import assign, content_hash, end_of, episodes, is_open, merge, unchanged, worst
+from rules.series import assign, content_hash, end_of, episodes, has_open, is_open, merge, unchanged, worst
 from rules.settings import Rule
 from rules.snapshot import EventSnapshot
 from tests.rules.worlds import DESK, NOW, changed, effects, envelope, event, ruleset, ticket
@@ -365,6 +365,27 @@ def test_an_endless_delivery_makes_an_instance_endless_for_good():
     for each, expire in itertools.chain([(fire(), None)], [(fire(seen=1), 60)]):
         state = merge(state, each, received_at=NOW, expire_after_seconds=expire)
     assert state.instances[0].valid_until is None
+
+
+minutes = st.none() | st.integers(0, 40).map(at)
+fired = st.builds(
+    Instance,
+    started_at=st.integers(0, 30).map(at),
+    ended_at=minutes,
+    valid_until=minutes,
+    severity=st.sampled_from(Severity),
+    fired=st.just(True),
+)
+
+
+@given(fired, st.lists(st.integers(0, 40).map(at), max_size=3), st.integers(0, 40).map(at), st.sampled_from([0, 300]))
+def test_a_series_of_one_instance_has_the_episode_that_the_instance_and_its_double_have(instance, resolves, now, gap):
+    one = SeriesState(source="am", series_key="k", instances=(instance,), resolves=tuple(resolves))
+    twice = msgspec.structs.replace(one, instances=(instance, instance))
+    [alone], joined = episodes(one, gap_seconds=gap, now=now), episodes(twice, gap_seconds=gap, now=now)
+    if len(joined) == 1:  # what ended before it began does not join even its double
+        assert alone == msgspec.structs.replace(joined[0], instances=(instance,))
+    assert has_open(one, now) is alone.open is any(each.open for each in joined)
 
 
 @pytest.mark.parametrize("held", [(5, 5), (5, 6), (None, 6), (None, None)])
