@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import uvicorn
 import uvloop
 from aiosmtpd.smtp import SMTP
 
@@ -18,7 +17,7 @@ from itsm.service import Desk
 from store.settings import StoreSettings
 from store.store import Store
 from triaged import clock
-from triaged.web import application
+from triaged.web import WebServer, application
 
 
 class Discard:
@@ -60,13 +59,10 @@ async def http(folder: Path) -> None:
     sources = {source.name: source for source in DEFAULT_SOURCES}
     door = HttpDoor(HttpSettings(), store, accept, sources=lambda: sources, secrets=dict)
     app = application(door.routes(), listen="127.0.0.1:0", hook=door.hook)
-    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", access_log=False, lifespan="off")
-    server = uvicorn.Server(config)
-    task = asyncio.create_task(server.serve())
-    while not server.started:  # noqa: ASYNC110 -- uvicorn tells it by an attribute only
-        await asyncio.sleep(0.01)
-    print(server.servers[0].sockets[0].getsockname()[1], flush=True)
-    await task
+    server = WebServer(app, "127.0.0.1:0")  # as the daemon runs it, with its bounds
+    server.start()
+    print(server.port, flush=True)
+    await server.run()
 
 
 if __name__ == "__main__":

@@ -48,6 +48,7 @@ from store.threads import MailSeen, MailSent
 from store.transaction import Tx
 
 MAX_REFERENCE_IDS = 20
+NEVER_SENT = "never-sent"
 HIDDEN_FIELDS = frozenset({"version", "updated_at"})
 
 
@@ -136,7 +137,7 @@ class Applier:
 
     def _history(self, ticket: Ticket, kind: str, actor: str, content: dict[str, str]) -> None:
         ids = (self._part.envelope.id,) if self._part else ()
-        self.workspace.new_history.append(HistoryRow(f"ticket:{ticket.id}", kind, actor, ids, content))
+        self.workspace.new_history.append(HistoryRow(stream_of(ticket.id), kind, actor, ids, content))
 
     def _add_entry(self, effect: AddEntry) -> None:
         ticket_id, entry_id = self._real(effect.ticket_id), self.tx.new_id()
@@ -198,8 +199,11 @@ class Applier:
         ticket = self.workspace.tickets[self._real(effect.ticket_id)]
         row_id = self.tx.new_id()
         recipient = canonical(effect.recipient.address)
-        message_id = mint_message_id(self.casework.keys, row_id, recipient, self.casework.desk.domain)
         suppressed = effect.suppressed_because
+        if suppressed is None:
+            message_id = mint_message_id(self.casework.keys, row_id, recipient, self.casework.desk.domain)
+        else:  # nobody will ever see it, so it need not prove anything
+            message_id = f"{row_id}.{NEVER_SENT}@{self.casework.desk.domain}"
         grant = self._grant(effect, ticket) if suppressed is None else None
         self.workspace.notifications.append(
             Notification(
@@ -221,6 +225,8 @@ class Applier:
                 attachments=self._files(effect),
             )
         )
+        if suppressed is not None:
+            return
         sent = MailSent(outbox_id=row_id, message_id=message_id, recipient=recipient, ticket_id=ticket.id)
         self.workspace.sent[threads.key_of(message_id)] = self.workspace.sent_by_id[row_id] = sent
 
@@ -312,6 +318,11 @@ class Applier:
             self.workspace.new_parts.append(row)
 
 
+def stream_of(ticket_id: int) -> str:
+    """The stream of the history that is a ticket's."""
+    return f"ticket:{ticket_id}"
+
+
 def participants_hash(message: UserMessage) -> bytes:
     """The hash of the people of a mail: From, To and Cc, in any order."""
     people = [message.sender, *message.to, *message.cc]
@@ -373,4 +384,7 @@ def flush(tx: Tx, workspace: Workspace) -> None:
     outbox.enqueue(tx, _with_grants(tx, workspace))
     outbox.mark_bounced(tx, workspace.bounced)
     parts.insert_many(tx, [(row.inbox_id, row.seq, row.kind, row.outcome, row.ticket_id, row.reasons) for row in workspace.new_parts])
-    history.append_many(tx, [(row.stream, row.kind, row.actor, row.ids, msgspec.json.encode(row.content)) for row in workspace.new_history])
+    begun = {stream_of(ticket_id) for ticket_id in workspace.new_tickets}
+    history.append_many(
+        tx, [(row.stream, row.kind, row.actor, row.ids, msgspec.json.encode(row.content)) for row in workspace.new_history], begun=begun
+    )

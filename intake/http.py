@@ -4,10 +4,12 @@ import asyncio
 import difflib
 import hmac
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from http import HTTPStatus
+from typing import TypeVar
 
 import msgspec
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -32,6 +34,9 @@ HOOKS = "/hooks/"
 REQUESTS = Counter("triaged_http_requests_total", "Requests that brought something.", ["route", "code"])
 
 
+_encode = msgspec.json.Encoder().encode
+
+
 class Secret(msgspec.Struct, frozen=True, kw_only=True):
     """What a source must show: a bearer token, or the key of an HMAC; empty: nothing."""
 
@@ -49,15 +54,14 @@ class Call:
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
         """Bind the request; `peer` is its client's address, "" where the server does not know it."""
-        self._headers: list[tuple[bytes, bytes]] = scope["headers"]
+        self._headers: dict[bytes, bytes] = dict(reversed(scope["headers"]))  # of a name that comes twice the first counts
         self._receive = receive
         self.path: str = scope["path"]
         self.peer: str = scope["client"][0] if scope.get("client") else ""
 
     def header(self, name: str) -> str:
         """The first header of that name in any case, "" when there is none."""
-        wanted = name.lower().encode("latin-1", "replace")
-        return next((value.decode("latin-1") for given, value in self._headers if given == wanted), "")
+        return self._headers.get(name.lower().encode("latin-1", "replace"), b"").decode("latin-1")
 
     async def read(self, limit: int) -> bytes:
         """The whole body; raises MalformedInput when it is larger or the client goes away."""
@@ -76,6 +80,25 @@ class Call:
         return b"".join(chunks)
 
 
+class Answer:
+    """A small JSON answer as an ASGI application: the commonest one is made in a step."""
+
+    __slots__ = ("body", "status_code")
+
+    def __init__(self, status_code: int, body: bytes) -> None:
+        """Bind them."""
+        self.status_code, self.body = status_code, body
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 -- ASGI calls it so
+        """Send it."""
+        headers = [(b"content-length", b"%d" % len(self.body)), (b"content-type", JSON.encode())]
+        await send({"type": "http.response.start", "status": self.status_code, "headers": headers})
+        await send({"type": "http.response.body", "body": self.body})
+
+
+Sent = TypeVar("Sent", Answer, Response, Answer | Response)
+
+
 class Hook:
     """`POST /hooks/{source}` as a plain ASGI application, so that the commonest request need not pass through a router."""
 
@@ -85,8 +108,12 @@ class Hook:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one delivery."""
-        response = _counted("hooks", await self._door.delivered(Call(scope, receive)))
-        await response(scope, receive, send)
+        answer = await self.answered(scope, receive)
+        await answer(scope, receive, send)
+
+    async def answered(self, scope: Scope, receive: Receive) -> Answer | Response:
+        """The answer, of which nothing is sent yet."""
+        return _counted("hooks", await self._door.delivered(Call(scope, receive)))
 
 
 class HttpDoor:
@@ -111,7 +138,7 @@ class HttpDoor:
         """The routes of this door; `POST /api/v1/messages` is mounted by the composition root behind its token."""
         return [Route(f"{HOOKS}{{source}}", self.hook, methods=["POST"])]
 
-    async def delivered(self, call: Call) -> Response:
+    async def delivered(self, call: Call) -> Answer | Response:
         """The answer to one webhook delivery."""
         name = call.path.removeprefix(HOOKS)
         source = self._sources().get(name)
@@ -125,7 +152,7 @@ class HttpDoor:
             status = RETRY_STATUS[source.format] if isinstance(error, Transient) else error.status
             return _problem(status, str(error), error)
 
-    async def _delivered(self, call: Call, source: Source) -> Response:
+    async def _delivered(self, call: Call, source: Source) -> Answer | Response:
         secret = self._secrets().get(source.name, NO_SECRET)
         if secret.token and not _bears(call, secret.token):
             return _problem(401, "send the source's token: `Authorization: Bearer ...`", headers={"WWW-Authenticate": "Bearer"})
@@ -147,11 +174,11 @@ class HttpDoor:
                 idempotency_key=_key(call, source),
             )
         )
-        LAST_SEEN.labels(source.name).set(self._store.clock().timestamp())
+        last_seen(source.name).set(self._store.clock().timestamp())
         if broken and source.format == "alertmanager_v2":  # what Alertmanager itself does: keep the valid, answer 400
             return _problem(400, f"{len(broken)} of {count} alerts are broken: {broken[0].reason}; the others were taken")
         answer = {"inbox_id": inbox_text(accepted.inbox_id), "parts": count, "broken": len(broken), "repeated": accepted.repeated}
-        return Response(msgspec.json.encode(answer), status_code=200 if source.format == "alertmanager_v2" else 202, media_type=JSON)
+        return Answer(200 if source.format == "alertmanager_v2" else 202, _encode(answer))
 
     def _look(self, source: Source, body: bytes) -> tuple[int, list[Malformed]]:
         """How many parts the body has, and which are broken: only to choose the answer, so a quick look is enough where it finds none."""
@@ -236,6 +263,18 @@ def _problem(status: int, detail: str, error: TriagedError | None = None, *, hea
     return Response(msgspec.json.encode(body), status_code=status, media_type="application/problem+json", headers=more)
 
 
-def _counted(route: str, response: Response) -> Response:
-    REQUESTS.labels(route, str(response.status_code)).inc()
+def _counted(route: str, response: Sent) -> Sent:
+    _requests(route, response.status_code).inc()
     return response
+
+
+@lru_cache(maxsize=256)
+def _requests(route: str, status_code: int) -> Counter:
+    """The child of the metric, kept: its look-up by label values costs more than the count."""
+    return REQUESTS.labels(route, str(status_code))
+
+
+@lru_cache(maxsize=1_024)
+def last_seen(source: str) -> Gauge:
+    """The same for the instant a source was last heard."""
+    return LAST_SEEN.labels(source)

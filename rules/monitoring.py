@@ -58,6 +58,7 @@ class _Case(msgspec.Struct, frozen=True, kw_only=True):
     desk: Desk
     now: datetime
     state: SeriesState
+    labels: str = ""  # as people read them
 
 
 def decide_event(
@@ -72,7 +73,8 @@ def decide_event(
         return Decision(outcome=Outcome.DUPLICATE, ticket_id=incident_of(state), effects=(KeepSeries(state=state),), reasons=reasons)
     verdict = judge(ruleset, facts_of_event(event, envelope)) if ruleset.compiled else Verdict()  # without rules nobody reads them
     state = merge(before, event, received_at=envelope.received_at, expire_after_seconds=policy.expire_after_seconds)
-    case = _Case(event=event, verdict=verdict, policy=policy, ruleset=ruleset, desk=desk, now=now, state=state)
+    labels = "\n".join([f"{name} = {value}" for name, value in sorted(event.labels.items())])
+    case = _Case(event=event, verdict=verdict, policy=policy, ruleset=ruleset, desk=desk, now=now, state=state, labels=labels)
     if verdict.suppress:
         return Decision(
             outcome=Outcome.SUPPRESSED,
@@ -227,7 +229,6 @@ def _open(case: _Case, episode: Episode, handle: int, earlier: Ticket | None) ->
 def _entry(case: _Case, ticket_id: int) -> AddEntry:
     event = case.event
     text = event.text if event else ""
-    labels = "\n".join(f"{name} = {value}" for name, value in sorted(event.labels.items())) if event else ""
     return AddEntry(
         ticket_id=ticket_id,
         direction=Direction.INBOUND,
@@ -235,7 +236,7 @@ def _entry(case: _Case, ticket_id: int) -> AddEntry:
         author=f"source:{case.state.source}",
         verified=False,
         subject=event.title if event else case.state.title,
-        text="\n\n".join(each for each in (text, labels, "\n".join(event.links) if event else "") if each),
+        text="\n\n".join(each for each in (text, case.labels, "\n".join(event.links) if event else "") if each),
     )
 
 
@@ -296,7 +297,7 @@ def _tell(case: _Case, ticket: Ticket, event: Event, because: str | None) -> tup
         "severity": ticket.severity,
         "source": case.state.source,
         "words": signal.text if signal else "",
-        "labels": "\n".join(f"{name} = {value}" for name, value in sorted(signal.labels.items())) if signal else "",
+        "labels": case.labels,
         "links": "\n".join(signal.links) if signal else "",
         "reason": "it fires again" if ticket.reopen_count else "",
     }

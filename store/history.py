@@ -6,6 +6,7 @@ and its salt stand beside the chain and can be erased without breaking it: the c
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 
 import msgspec
@@ -66,17 +67,21 @@ _move_heads = BulkInsert(
 )
 
 
-def append_many(tx: Tx, entries: Sequence[NewEntry]) -> None:
-    """Append entries to their streams, in the order given, in a fixed number of statements."""
+def append_many(tx: Tx, entries: Sequence[NewEntry], *, begun: AbstractSet[str] = frozenset()) -> None:
+    """Append entries to their streams, in the order given, in a fixed number of statements.
+
+    `begun` are streams that begin in this transaction: they have no head to look for.
+    """
     if not entries:
         return
-    heads = _heads(tx, {stream for stream, *_ in entries})
+    heads = _heads(tx, {stream for stream, *_ in entries} - begun)
+    salts = tx.random_bytes(SALT_BYTES * len(entries))
     rows, contents = [], []
     at = to_column(tx.now)
-    for stream, kind, actor, ids, content in entries:
+    for place, (stream, kind, actor, ids, content) in enumerate(entries):
         seq, previous = heads.get(stream, (0, GENESIS))
         seq += 1
-        salt = tx.random_bytes(SALT_BYTES)
+        salt = salts[SALT_BYTES * place : SALT_BYTES * (place + 1)]
         commitment = commitment_of(salt, content)
         named = msgspec.json.encode(ids).decode()
         digest = link_hash(previous, tx.desk_id, stream, seq, at, kind, actor, named, commitment)

@@ -88,7 +88,7 @@ def _values(tx: Tx, envelope: Envelope) -> tuple[object, ...]:
         envelope.format,
         to_column(envelope.received_at),
         _clean(envelope.reverse_path),
-        msgspec.json.encode([_clean(each) for each in envelope.forward_paths]).decode(),
+        msgspec.json.encode([_clean(each) for each in envelope.forward_paths]).decode() if envelope.forward_paths else "[]",
         _clean(envelope.peer),
         _clean(envelope.login),
         envelope.size_bytes,

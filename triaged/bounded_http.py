@@ -13,7 +13,8 @@ REQUEST_SECONDS = 120.0  # from the end of the header to the end of the body; a 
 class BoundedProtocol(HttpToolsProtocol):
     """One connection. Between requests uvicorn's keep-alive bounds it."""
 
-    _deadline: asyncio.TimerHandle | None = None
+    _deadline: float | None = None  # by the loop's clock
+    _timer: asyncio.TimerHandle | None = None
     _header_bytes: int = 0
     _in_header: bool = True
 
@@ -25,6 +26,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing is waited for any more."""
         self._disarm()
+        if self._timer is not None:
+            self._timer.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -53,13 +56,27 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def _arm(self, seconds: float) -> None:
-        self._disarm()
-        self._deadline = self.loop.call_later(seconds, self._refuse, b"408 Request Timeout")
+        """Move the deadline. The timer is left where it is while it fires early enough, and looks at the deadline then."""
+        self._deadline = self.loop.time() + seconds
+        if self._timer is None or self._timer.when() > self._deadline:
+            self._set(self._deadline)
 
     def _disarm(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
+        self._deadline = None
+
+    def _set(self, at: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self.loop.call_at(at, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        if self._deadline is None:
+            return
+        if self.loop.time() >= self._deadline:
+            self._refuse(b"408 Request Timeout")
+        else:
+            self._set(self._deadline)
 
     def _refuse(self, status: bytes) -> None:
         """Say why in a line, as far as nothing was said yet, and end the connection."""

@@ -14,8 +14,9 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp
 
-from intake.http import HOOKS
+from intake.http import HOOKS, Hook
 from intake.settings import host_and_port, on_loopback
 from itsm.errors import Transient
 from triaged.bounded_http import BoundedProtocol
@@ -24,6 +25,7 @@ from webportal.problem import problem
 
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 KEEP_ALIVE_SECONDS, GRACE_SECONDS, MAX_CONNECTIONS = 65, 5, 2_000
+FAILED = "this should not happen; the log says more, and nothing was acknowledged"
 
 
 def probes(readiness: Readiness) -> list[Route]:
@@ -52,11 +54,15 @@ class KnownHost:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Refuse with 421 (RFC 9110 15.5.20)."""
-        if scope["type"] == "http" and not self._any and _host(scope["headers"]) not in self._names:
+        if scope["type"] == "http" and not self.admits(scope):
             response = problem(421, "the Host of this request is not one of ours; list it in [intake.http] hosts")
             await response(scope, receive, send)
             return
         await self._app(scope, receive, send)
+
+    def admits(self, scope: Any) -> bool:
+        """Whether the Host of an HTTP request is one of ours."""
+        return self._any or _host(scope["headers"]) in self._names
 
 
 def _host(headers: Sequence[tuple[bytes, bytes]]) -> str:
@@ -68,27 +74,37 @@ def _host(headers: Sequence[tuple[bytes, bytes]]) -> str:
 class HooksFirst:
     """Hands deliveries straight to their door: they are nearly all the requests there are, and need no search through the routes."""
 
-    def __init__(self, app: Any, *, hook: Any) -> None:
-        """`hook` is the door's application."""
-        self._app, self._hook = app, hook
+    def __init__(self, app: Any, *, hook: Hook, admits: Callable[[Any], bool]) -> None:
+        """`admits` looks at the Host of a request; what it does not know the usual way refuses."""
+        self._app, self._hook, self._admits = app, hook, admits
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """What is no POST to a source goes the usual way."""
-        straight = scope["type"] == "http" and scope["method"] == "POST" and scope["path"].startswith(HOOKS)
-        await (self._hook if straight else self._app)(scope, receive, send)
+        if scope["type"] != "http" or scope["method"] != "POST" or not scope["path"].startswith(HOOKS) or not self._admits(scope):
+            await self._app(scope, receive, send)
+            return
+        try:
+            answer = await self._hook.answered(scope, receive)
+        except Exception:  # the boundary of one request: it is answered, and the server logs what happened
+            await problem(500, FAILED)(scope, receive, send)
+            raise
+        await answer(scope, receive, send)
 
 
-def application(routes: Sequence[BaseRoute], *, listen: str, hosts: Sequence[str] = (), hook: Any = None) -> Starlette:
+def application(routes: Sequence[BaseRoute], *, listen: str, hosts: Sequence[str] = (), hook: Hook | None = None) -> ASGIApp:
     """The routes behind the check of the Host header; an error of ours is a problem document, never a traceback.
 
     `hook` answers `POST /hooks/...` without them.
     """
     loopback = on_loopback(listen)
     names = (*hosts, *LOOPBACK_NAMES)  # these too: no name server answers for them, and `healthcheck` calls us so
-    known = Middleware(KnownHost, names=names, any_name=not loopback and not hosts)
-    first = [Middleware(HooksFirst, hook=hook)] if hook is not None else []
+    any_name = not loopback and not hosts
     handlers: dict[Any, Callable[[Request, Any], Awaitable[Response]]] = {404: _not_found, 405: _not_allowed, 500: _failed}
-    return Starlette(routes=list(routes), middleware=[known, *first], exception_handlers=handlers)
+    known = Middleware(KnownHost, names=names, any_name=any_name)
+    usual = Starlette(routes=list(routes), middleware=[known], exception_handlers=handlers)
+    if hook is None:
+        return usual
+    return HooksFirst(usual, hook=hook, admits=KnownHost(usual, names=names, any_name=any_name).admits)
 
 
 async def _not_found(request: Request, _error: Exception) -> Response:
@@ -100,7 +116,7 @@ async def _not_allowed(request: Request, _error: Exception) -> Response:
 
 
 async def _failed(_request: Request, _error: Exception) -> Response:
-    return problem(500, "this should not happen; the log says more, and nothing was acknowledged")
+    return problem(500, FAILED)
 
 
 class _Server(uvicorn.Server):
@@ -115,7 +131,7 @@ class _Server(uvicorn.Server):
 class WebServer:
     """One listener. `start` binds, so that a port that is taken is told at once; `run` serves until `close`."""
 
-    def __init__(self, app: Starlette, listen: str) -> None:
+    def __init__(self, app: ASGIApp, listen: str) -> None:
         """Nothing is bound yet."""
         self._listen = listen
         self._socket: socket.socket | None = None

@@ -9,6 +9,7 @@ from sqlalchemy import select
 from itsm.act import ActorKind
 from itsm.errors import Conflict, Permanent, Refused
 from itsm.ticket import State
+from itsm.token import read_message_id
 from rules.monitoring import EventPolicy
 from store import parts, series_rows
 from store.schema import series
@@ -134,3 +135,14 @@ def test_a_timer_that_was_set_again_does_nothing_at_its_old_time(desk):
     desk.triage()
     assert desk.tickets()[0].state is State.NEW
     assert desk.tick(days=2) == 0
+
+
+def test_a_notice_that_is_never_sent_has_a_message_id_that_proves_nothing(desk):
+    desk.post(body("resolved", end="2026-03-23T10:05:00Z"))
+    desk.post(body())
+    desk.post(body("firing", "2026-03-23T10:20:00Z", "0001-01-01T00:00:00Z", "Other"))
+    desk.triage()
+    never, sent = sorted(desk.outbox("team_alert_opened"), key=lambda each: each.suppressed_because is None)
+    assert never.suppressed_because == "the episode is already over"
+    assert read_message_id(desk.keys, never.message_id) is None
+    assert read_message_id(desk.keys, sent.message_id) == sent.id

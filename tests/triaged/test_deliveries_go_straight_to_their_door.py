@@ -37,3 +37,15 @@ def test_a_delivery_under_another_host_is_refused(client):
 def test_what_is_no_delivery_goes_the_usual_way(client):
     assert client.get("/hooks/am").status_code == 404
     assert client.post("/elsewhere", content=ALERT).json()["detail"] == "there is nothing at /elsewhere"
+
+
+def test_an_error_of_ours_is_a_problem_document_and_the_server_hears_of_it():
+    def broken():
+        raise RuntimeError("a bug")
+
+    door = HttpDoor(HttpSettings(), None, None, sources=broken, secrets=dict)
+    app = application([], listen="127.0.0.1:0", hook=door.hook)
+    answer = TestClient(app, base_url="http://localhost", raise_server_exceptions=False).post("/hooks/am", content=ALERT)
+    assert (answer.status_code, answer.headers["content-type"]) == (500, "application/problem+json")
+    with pytest.raises(RuntimeError, match="a bug"):
+        TestClient(app, base_url="http://localhost").post("/hooks/am", content=ALERT)
