@@ -61,7 +61,7 @@ class Budgets(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     ] = 30
     same_words_day: Annotated[
         int, Meta(description="Automatic mails in a day that answer the same words about a ticket from one domain, unproven.", ge=0)
-    ] = 2
+    ] = 1
     reopens_per_day: Annotated[int, Meta(description="Times that mails reopen one ticket in a day; then they are only appended.", ge=0)] = 3
     loop_incidents_per_day: Annotated[
         int, Meta(description="Incidents in a day about budgets that a loop used up, one for each budget; 0 opens none.", ge=0)
