@@ -142,7 +142,7 @@ VARIANTS = (
     (no_sameness, 1), (yes_before_the_commit, 1), (a_retry_is_written_anew, 7), (sending_without_a_record, 1),
     (a_history_with_gaps, 1), (no_lease_and_no_order, 3),
 )  # fmt: skip
-RARER = ((timers_that_nothing_stops, 13), (budgets_by_a_read, 3))
+RARER = ((timers_that_nothing_stops, 93), (budgets_by_a_read, 3))
 EVERY = VARIANTS if os.environ.get("TRIAGED_EXAMPLES") == "quick" else (*VARIANTS, *RARER)
 
 
