@@ -1,6 +1,7 @@
 """An agent answers a notice by mail: commands at the top, words for the requester below them, all or nothing (itsm 4)."""
 
 from datetime import datetime
+from itertools import takewhile
 
 import msgspec
 
@@ -64,11 +65,7 @@ def own_words(message: UserMessage) -> str:
     words = message.reply_text
     if REPLY_LINE not in words.casefold():
         return words.strip()
-    kept: list[str] = []
-    for line in words.split("\n"):
-        if REPLY_LINE in line.casefold():
-            break
-        kept.append(line)
+    kept = list(takewhile(lambda line: REPLY_LINE not in line.casefold(), words.split("\n")))
     while kept and (not kept[-1].strip() or kept[-1].lstrip().startswith(">")):
         kept.pop()
     if kept and (kept[-1].rstrip().endswith(":") or "@" in kept[-1]):  # "On Monday, Service Desk wrote:", or a block of header lines
@@ -101,11 +98,11 @@ def decide_acts(
     ruleset: Ruleset,
     desk: Desk,
     now: datetime,
-    message: UserMessage | None = None,
+    message: UserMessage,
 ) -> tuple[Effect, ...] | Illegal:
     """The effects of several acts on one ticket in turn, or of none of them; each is judged as it would be from any channel.
 
-    With `message` the words are those of that mail: its files go with what is sent.
+    The words are those of `message`: its files go with what is sent.
     """
     effects: list[Effect] = []
     current = ticket
@@ -126,10 +123,8 @@ def _after(ticket: Ticket, effects: tuple[Effect, ...]) -> Ticket:
     return changes[-1] if changes else ticket
 
 
-def _with_mail(effect: Effect, act: Act, ticket: Ticket, message: UserMessage | None) -> Effect:
+def _with_mail(effect: Effect, act: Act, ticket: Ticket, message: UserMessage) -> Effect:
     """An effect of an act that came by mail: the entry is that mail, and files go to whom its words go."""
-    if message is None:
-        return effect
     if isinstance(effect, AddEntry) and effect.ticket_id == ticket.id and act.verb in (Verb.REPLY, Verb.RESOLVE, Verb.NOTE):
         return msgspec.structs.replace(effect, from_signal=True, new_words=effect.text, subject=message.subject, trust=act.actor.trust)
     if isinstance(effect, Notify) and effect.event in (Event.REPLY, Event.RESOLVED) and act.text:
