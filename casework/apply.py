@@ -19,7 +19,9 @@ from itsm.decision import (
     Decision,
     KeepFollower,
     KeepSeries,
+    LiftUndeliverable,
     LinkTickets,
+    MarkUndeliverable,
     MarkUndelivered,
     Notify,
     OpenTicket,
@@ -41,11 +43,12 @@ from rules.audience import team_by_key
 from rules.follow_up_policy import policy_of
 from rules.monitoring import incident_of
 from rules.series import has_open
-from store import budgets, entries, followers, grants, history, outbox, parts, search, series_rows, threads, tickets, timers
+from store import budgets, entries, followers, grants, history, outbox, parts, search, series_rows, threads, tickets, timers, undeliverable
 from store.entries import Entry
 from store.series_rows import SeriesRow
 from store.threads import MailSeen, MailSent
 from store.transaction import Tx
+from store.undeliverable import Undeliverable
 
 MAX_REFERENCE_IDS = 20
 NEVER_SENT = "never-sent"
@@ -89,6 +92,12 @@ class Applier:
                     self._keep_series(effect)
                 case MarkUndelivered():
                     self.workspace.bounced.append(effect.notification_id)
+                case MarkUndeliverable():
+                    self.workspace.mark(
+                        Undeliverable(address=effect.address, outbox_id=effect.notification_id, reason=effect.reason, since=self.tx.now)
+                    )
+                case LiftUndeliverable():
+                    self.workspace.lift(effect.address)
                 case ReviseEntry():
                     self._revise(effect)
                 case KeepFollower():
@@ -364,6 +373,21 @@ def _search_rows(workspace: Workspace) -> list[search.Row]:
     return found + [(each.id, each.id, words((each.subject, each.requester, each.requester_name))) for each in silent]
 
 
+def _deliverable(tx: Tx, notifications: list[Notification]) -> list[Notification]:
+    """The mails as they are queued: one to an address that mail comes back from is recorded with that reason, and not sent."""
+    queued = {canonical(each.recipient) for each in notifications if each.suppressed_because is None}
+    marked = undeliverable.among(tx, queued) if queued else {}
+    if not marked:
+        return notifications
+    told = {address: f"mail to it comes back since {each.since:%Y-%m-%d}: {each.reason}" for address, each in marked.items()}
+    return [
+        msgspec.structs.replace(each, state=DeliveryState.SUPPRESSED, suppressed_because=told[canonical(each.recipient)])
+        if each.suppressed_because is None and canonical(each.recipient) in told
+        else each
+        for each in notifications
+    ]
+
+
 def flush(tx: Tx, workspace: Workspace) -> None:
     """Write the workspace: one bulk statement a table. Raises Conflict when somebody was faster."""
     tickets.insert_many(tx, list(workspace.new_tickets.values()))
@@ -381,7 +405,9 @@ def flush(tx: Tx, workspace: Workspace) -> None:
     budgets.spend(tx, workspace.spending)
     timers.set_many(tx, [(key, due) for key, due in workspace.timers.items() if due is not None])
     timers.clear_many(tx, [key for key, due in workspace.timers.items() if due is None])
-    outbox.enqueue(tx, _with_grants(tx, workspace))
+    undeliverable.lift_many(tx, workspace.lifted)
+    undeliverable.mark_many(tx, list(workspace.marked.values()))
+    outbox.enqueue(tx, _deliverable(tx, _with_grants(tx, workspace)))
     outbox.mark_bounced(tx, workspace.bounced)
     parts.insert_many(tx, [(row.inbox_id, row.seq, row.kind, row.outcome, row.ticket_id, row.reasons) for row in workspace.new_parts])
     begun = {stream_of(ticket_id) for ticket_id in workspace.new_tickets}

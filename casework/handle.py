@@ -16,14 +16,17 @@ from itsm.decision import Decision, Reasons
 from itsm.envelope import Outcome
 from itsm.errors import Conflict, Permanent, Refused
 from itsm.lifecycle import Illegal
-from itsm.signal import Malformed, MonitoringEvent, TimerDue
+from itsm.signal import Malformed, MonitoringEvent, TimerDue, UserMessage
 from itsm.ticket import Ticket
 from rules.acts import decide_act, decide_auto_close
 from rules.authentication import trust_of
+from rules.extraction import extract
 from rules.mail import decide_mail
 from rules.monitoring import EXPIRY, decide_event, decide_expiry, incident_of
 from rules.resend import only_counts, touch
+from rules.ruleset import facts_of_mail
 from rules.snapshot import EventSnapshot
+from rules.undelivered import lifted
 from store import inbox, series_rows, stripes, tickets, timers
 from store.transaction import Tx
 
@@ -37,6 +40,7 @@ def handle(tx: Tx, parts: Sequence[Part], casework: Casework, resends: Resends |
     decided = inbox.decided_meanwhile(tx, ((part.envelope.id, part.seq) for part in parts))
     if decided:
         parts = [part for part in parts if (part.envelope.id, part.seq) not in decided]
+    parts = [_extracted(part, casework) for part in parts]
     stripes.lock(tx, keys_of(parts))
     workspace = load(tx, parts, casework)
     if resends is not None:
@@ -47,6 +51,16 @@ def handle(tx: Tx, parts: Sequence[Part], casework: Casework, resends: Resends |
     outcomes = [(each.part.envelope.id, each.part.seq, each.outcome) for each in handled if each.outcome is not None]
     inbox.record_outcomes(tx, outcomes)
     return handled if resends is None else [_with_known(each, workspace, casework) for each in handled]
+
+
+def _extracted(part: Part, casework: Casework) -> Part:
+    """The part as an event of its source, where it is a monitor's mail that an extraction reads."""
+    extractions, message = casework.ruleset.extractions, part.signal
+    if not extractions or not isinstance(message, UserMessage) or message.sent_by_us is not None:
+        return part
+    facts = facts_of_mail(message, part.envelope, trust_of(message, part.envelope, casework.trust).level)
+    event = extract(message, part.envelope, extractions, facts)
+    return part if event is None else msgspec.structs.replace(part, signal=event)
 
 
 def _with_known(handled: Handled, workspace: Workspace, casework: Casework) -> Handled:
@@ -81,16 +95,18 @@ def _handle_one(tx: Tx, part: Part, workspace: Workspace, applier: Applier, case
         assert message is not None, "a part is malformed, an event or a mail"
         if waits(part, message, workspace):
             return Handled(part=part, outcome=None)
+        snapshot = mail_snapshot(part, message, workspace, casework)
         decision = decide_mail(
             signal,
             part.envelope,
-            mail_snapshot(part, message, workspace, casework),
+            snapshot,
             participants_sha256=participants_hash(message),
             trust=trust_of(message, part.envelope, casework.trust),
             ruleset=casework.ruleset,
             desk=casework.desk,
             now=tx.now,
         )
+        decision = lifted(decision, message, snapshot)
         kind = "delivery_report" if signal is not message else "user_message"
     ticket_id = applier.apply(decision, part, kind=kind)
     return Handled(part=part, outcome=decision.outcome, decision=decision, ticket_id=ticket_id)

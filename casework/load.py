@@ -17,7 +17,7 @@ from itsm.ticket import parse_number
 from itsm.token import VERP_PREFIX, is_our_mark, matches_recipient, read_message_id, read_verp
 from rules.budget import every_key
 from rules.snapshot import EventSnapshot, MailSnapshot, Referenced, Returned, SeenBefore
-from store import budgets, inbox, people, series_rows, threads, tickets
+from store import budgets, inbox, people, series_rows, threads, tickets, undeliverable
 from store.transaction import Tx
 
 MAX_REFERENCES = 30  # In-Reply-To and the newest References; the root stays among them
@@ -120,6 +120,8 @@ def _load_mails(tx: Tx, workspace: Workspace, mails: list[tuple[Part, UserMessag
     workspace.numbers |= {number: ticket.id for number, ticket in by_number.items()}
     load_around(tx, workspace)
     workspace.people = people.by_addresses(tx, (message.sender.address for _, message in mails if message.sender))
+    senders = {canonical(message.sender.address) if message.sender else "" for _, message in mails}
+    workspace.undeliverable = undeliverable.among(tx, senders | {canonical(each.recipient) for each in workspace.sent_by_id.values()})
     wanted = every_key((message for _, message in mails), workspace.tickets, casework.ruleset.settings, tx.now)
     workspace.budgets = budgets.used(tx, wanted)
 
@@ -157,11 +159,19 @@ def mail_snapshot(part: Part, message: UserMessage, workspace: Workspace, casewo
         referenced=referenced,
         by_subject=by_subject,
         by_subject_participant=by_subject is not None and _participates(sender, by_subject.id, workspace),
-        returned=Returned(notification_id=sent.outbox_id, recipient=sent.recipient, ticket=returned) if sent and returned else None,
+        returned=Returned(
+            notification_id=sent.outbox_id,
+            recipient=sent.recipient,
+            ticket=returned,
+            marked=canonical(sent.recipient) in workspace.undeliverable,
+        )
+        if sent and returned
+        else None,
         budgets_used=workspace.budgets,
         reply_to=replied,
         person=workspace.people.get(sender),
         around={ticket_id: around(ticket_id, workspace, others=replied is not None) for ticket_id in reached},
+        sender_marked=sender in workspace.undeliverable,
         ours=message.sent_by_us is not None and is_our_mark(casework.keys, message.sent_by_us),
     )
 

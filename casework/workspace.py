@@ -17,6 +17,7 @@ from rules.snapshot import Said
 from store.entries import Entry
 from store.series_rows import SeriesRow
 from store.threads import MailSeen, MailSent
+from store.undeliverable import Undeliverable
 
 BudgetKey = tuple[str, datetime]
 FollowerKey = tuple[int, str, str]
@@ -62,6 +63,7 @@ class Workspace:
         self.reply_tokens: dict[int, ReplyToken] = {}  # by inbox id
         self.people: dict[str, Person] = {}  # by address
         self.grants: dict[int, Grant] = {}
+        self.undeliverable: dict[str, Undeliverable] = {}  # of senders and of those whose mail came back, by address
         self.said: dict[int, tuple[Said, ...]] = {}
         self.said_of: set[int] = set()  # numbers of the tickets whose entries are wanted
         self.budgets: dict[BudgetKey, int] = {}
@@ -80,6 +82,8 @@ class Workspace:
         self.changed_series: set[tuple[str, str]] = set()
         self.bounced: list[int] = []
         self.new_grants: list[Grant] = []
+        self.marked: dict[str, Undeliverable] = {}
+        self.lifted: set[str] = set()
         self.kept_followers: dict[FollowerKey, Follower | None] = {}
         self.revised: list[tuple[int, str, bool]] = []
         self.gone_links: list[tuple[int, int, str]] = []
@@ -98,6 +102,18 @@ class Workspace:
             self.seen_versions.setdefault(ticket.id, loaded.version)
         self.tickets[ticket.id] = ticket
         self.numbers[ticket.number] = ticket.id
+
+    def mark(self, mark: Undeliverable) -> None:
+        """Mail to an address comes back for good; the first mark stays."""
+        self.lifted.discard(mark.address)
+        if mark.address not in self.undeliverable:
+            self.undeliverable[mark.address] = self.marked[mark.address] = mark
+
+    def lift(self, address: str) -> None:
+        """An address is written to again."""
+        self.marked.pop(address, None)
+        self.undeliverable.pop(address, None)
+        self.lifted.add(address)
 
     def spend(self, key: BudgetKey, limit: int) -> None:
         """Take one from a budget."""

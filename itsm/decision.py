@@ -173,6 +173,20 @@ class UnlinkTickets(msgspec.Struct, frozen=True, kw_only=True, tag="unlink_ticke
     kind: str
 
 
+class MarkUndeliverable(msgspec.Struct, frozen=True, kw_only=True, tag="mark_undeliverable"):
+    """Mail to this canonical address came back for good: nothing more is sent to it until it writes."""
+
+    address: str
+    notification_id: int
+    reason: str
+
+
+class LiftUndeliverable(msgspec.Struct, frozen=True, kw_only=True, tag="lift_undeliverable"):
+    """A mail came from this canonical address: it is sent to again."""
+
+    address: str
+
+
 Effect = (
     OpenTicket
     | ChangeTicket
@@ -188,6 +202,8 @@ Effect = (
     | KeepFollower
     | RemoveFollower
     | UnlinkTickets
+    | MarkUndeliverable
+    | LiftUndeliverable
 )
 
 

@@ -2,8 +2,7 @@
 
 from datetime import datetime
 
-from itsm.address import canonical
-from itsm.decision import AddEntry, Decision, Direction, MarkUndelivered, Reasons, Visibility
+from itsm.decision import Decision, Reasons
 from itsm.envelope import Envelope, Outcome
 from itsm.service import Desk
 from itsm.signal import DeliveryReport, MailKind, UserMessage
@@ -18,8 +17,9 @@ from rules.opening import open_for_mail
 from rules.ruleset import Ruleset, Verdict, facts_of_mail, judge
 from rules.sameness import Judgement, Sameness, same
 from rules.screening import screened
-from rules.snapshot import MailSnapshot, Returned
+from rules.snapshot import MailSnapshot
 from rules.threading import Strength, match
+from rules.undelivered import undelivered
 
 RECORDED_KINDS = frozenset({MailKind.AUTO_REPLY, MailKind.BOUNCE, MailKind.FEEDBACK})
 
@@ -49,7 +49,7 @@ def decide_mail(
     if judgement.duplicate:
         return _repeat(message, envelope, snapshot, judgement, trust=trust, ruleset=ruleset, desk=desk, now=now)
     if snapshot.returned is not None and message.kind is MailKind.BOUNCE:
-        return _undelivered(signal, snapshot.returned, trust)
+        return undelivered(signal, snapshot.returned, desk, trust=trust.level)
     decision = _new(message, envelope, snapshot, judgement, trust=trust, ruleset=ruleset, desk=desk, now=now)
     return with_breaker(decision, message, envelope, used=snapshot.budgets_used, settings=ruleset.settings, desk=desk, now=now)
 
@@ -151,21 +151,3 @@ def _reasons(code: str, sentence: str, verdict: Verdict, ruleset: Ruleset, trust
 
 def _recorded(code: str, sentence: str, trust: TrustVerdict) -> Decision:
     return Decision(outcome=Outcome.RECORDED, reasons=Reasons(code=code, sentence=sentence, trust=trust.level))
-
-
-def _undelivered(signal: UserMessage | DeliveryReport, returned: Returned, trust: TrustVerdict) -> Decision:
-    """A bounce that names our notification by its VERP token goes to that ticket and is answered by nobody."""
-    recipients = signal.recipients if isinstance(signal, DeliveryReport) else ()
-    told = "; ".join(f"{each.address}: {each.status or each.action or 'failed'} {each.diagnostic or ''}".strip() for each in recipients[:5])
-    entry = AddEntry(
-        ticket_id=returned.ticket.id,
-        direction=Direction.INBOUND,
-        visibility=Visibility.INTERNAL,
-        author=canonical(returned.recipient),
-        text=told,
-        from_signal=True,
-        note="A mail of ours could not be delivered.",
-    )
-    reasons = Reasons(code="returned_to_sender", sentence="Its address carries our token for that notification.", trust=trust.level)
-    effects = (entry, MarkUndelivered(notification_id=returned.notification_id))
-    return Decision(outcome=Outcome.APPENDED, ticket_id=returned.ticket.id, effects=effects, reasons=reasons)

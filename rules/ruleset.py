@@ -9,6 +9,7 @@ from itsm.decision import MAX_NEAR_MISSES, NearMiss
 from itsm.envelope import Envelope
 from itsm.person import Person
 from itsm.signal import MonitoringEvent, UserMessage
+from rules.extraction import CompiledExtraction, compile_extractions
 from rules.predicate import LABEL_PREFIX, Check, Condition, Facts, Predicate, PredicateError, Value, compile_condition, folded, size_of
 from rules.settings import Rule, RulesSettings
 
@@ -44,6 +45,7 @@ class Ruleset(msgspec.Struct, frozen=True, kw_only=True):
     compiled: tuple[Compiled, ...] = ()
     gated: dict[tuple[str, Value], tuple[int, ...]] = {}
     ungated: tuple[int, ...] = ()
+    extractions: tuple[CompiledExtraction, ...] = ()
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,11 +85,15 @@ def compile_ruleset(settings: RulesSettings) -> tuple[Ruleset, tuple[RuleError, 
         errors.append(
             RuleError(index=-1, rule="rule", message=f"the rules have {predicates} predicates, at most {MAX_PREDICATES} are judged")
         )
+    extractions, wrong = compile_extractions(settings.extraction)
+    errors += [RuleError(index=-1, rule="extraction", message=message) for message in wrong]
     if not _monotone(settings.priority):
         errors.append(RuleError(index=-1, rule="priority", message="the priority matrix must not fall as impact or urgency fall"))
     digest = hashlib.sha256(msgspec.json.encode(settings, order="deterministic")).hexdigest()
     gated, ungated = _by_gate(compiled)
-    return Ruleset(settings=settings, sha256=digest, compiled=tuple(compiled), gated=gated, ungated=ungated), tuple(errors)
+    return Ruleset(
+        settings=settings, sha256=digest, compiled=tuple(compiled), gated=gated, ungated=ungated, extractions=extractions
+    ), tuple(errors)
 
 
 def _by_gate(compiled: list[Compiled]) -> tuple[dict[tuple[str, Value], tuple[int, ...]], tuple[int, ...]]:

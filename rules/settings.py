@@ -5,6 +5,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from rules.extraction import Extraction
+
 Words = tuple[str, ...]
 OneToThree = Annotated[int, Meta(ge=1, le=3)]
 HOURS = (
@@ -90,6 +92,9 @@ class RulesSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """`[rules]`: how what comes in is judged."""
 
     rule: Annotated[tuple[Rule, ...], Meta(description="The rules, `[[rules.rule]]`, in order.")] = ()
+    extraction: Annotated[
+        tuple[Extraction, ...], Meta(description="Mails of monitors that are read as alerts, `[[rules.extraction]]`, in order.")
+    ] = ()
     priority: Annotated[
         tuple[tuple[int, int, int], tuple[int, int, int], tuple[int, int, int]],
         Meta(description="Priority by impact (rows 1 to 3) and urgency (columns 1 to 3); must not fall with either."),

@@ -43,6 +43,7 @@ class Returned(msgspec.Struct, frozen=True, kw_only=True):
     notification_id: int
     recipient: str
     ticket: Ticket
+    marked: bool = False  # the address is known to be undeliverable
 
 
 class ReplyTo(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,6 +87,7 @@ class MailSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     returned: Returned | None = None
     budgets_used: dict[tuple[str, datetime], int] = {}
     ours: bool = False
+    sender_marked: bool = False  # the From address is known to be undeliverable
     reply_to: ReplyTo | None = None
     person: Person | None = None
     around: dict[int, ActSnapshot] = {}

@@ -77,5 +77,15 @@ person_address = Table(  # every address a person is known by, the first one amo
     Index("person_address_by_person", "desk_id", "person_id"),
 )
 
+undeliverable = Table(  # addresses that came back for good: nothing is sent to them until somebody writes from there
+    "undeliverable",
+    metadata,
+    Column("desk_id", Integer, primary_key=True, autoincrement=False),
+    Column("address", Text, primary_key=True),  # canonical
+    Column("outbox_id", BigInteger, nullable=False),  # the mail that came back
+    Column("reason", Text, nullable=False),
+    Column("since", BigInteger, nullable=False),
+)
+
 ELSEWHERE = (answer, search_words)  # tables that stand in a module of their own
 WHOLE = metadata  # whoever makes or compares the schema takes it from here, so that no table is missing

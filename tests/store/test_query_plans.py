@@ -27,6 +27,7 @@ from store import (
     threads,
     tickets,
     timers,
+    undeliverable,
 )
 from store.people_schema import WHOLE
 from store.settings import Retention
@@ -119,6 +120,8 @@ WORK: dict[str, Callable[[Tx], object]] = {
     "mails seen": lambda tx: threads.seen_before(tx, [b"k"]),
     "mails sent": lambda tx: threads.sent_before(tx, [b"k"]),
     "mails sent by id": lambda tx: threads.sent_by_ids(tx, [1]),
+    "undeliverable addresses": lambda tx: undeliverable.among(tx, ["a@x"]),
+    "lift undeliverable": lambda tx: undeliverable.lift_many(tx, ["a@x"]),
     "mails pending": lambda tx: threads.pending_in_inbox(tx, [b"k"]),
     "record one outcome for all parts": _same,
     "versions of series": lambda tx: series_rows.versions(tx, [1, 2]),
