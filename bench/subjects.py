@@ -4,6 +4,7 @@ import bench.alerts.rows
 import bench.growth.rows
 import bench.latency.rows
 import bench.machine.rows
+import bench.mail.rows
 import bench.peers.rows
 import bench.postgres.rows
 import bench.smtp.rows
@@ -12,6 +13,7 @@ from bench.row import Row
 
 SUBJECTS: dict[str, tuple[Row, ...]] = {
     "machine": bench.machine.rows.ROWS,
+    "mail": bench.mail.rows.ROWS,
     "smtp": bench.smtp.rows.ROWS,
     "peers": bench.peers.rows.ROWS,
     "whole": bench.whole.rows.ROWS,

@@ -20,6 +20,7 @@ from itsm.signal import Malformed, MonitoringEvent, TimerDue, UserMessage
 from itsm.ticket import Ticket
 from rules.acts import decide_act, decide_auto_close
 from rules.authentication import trust_of
+from rules.contact_form import from_the_person
 from rules.extraction import extract
 from rules.mail import decide_mail
 from rules.monitoring import EXPIRY, decide_event, decide_expiry, incident_of
@@ -40,7 +41,7 @@ def handle(tx: Tx, parts: Sequence[Part], casework: Casework, resends: Resends |
     decided = inbox.decided_meanwhile(tx, ((part.envelope.id, part.seq) for part in parts))
     if decided:
         parts = [part for part in parts if (part.envelope.id, part.seq) not in decided]
-    parts = [_extracted(part, casework) for part in parts]
+    parts = [_extracted(_from_the_person(part, casework), casework) for part in parts]
     stripes.lock(tx, keys_of(parts))
     workspace = load(tx, parts, casework)
     if resends is not None:
@@ -51,6 +52,13 @@ def handle(tx: Tx, parts: Sequence[Part], casework: Casework, resends: Resends |
     outcomes = [(each.part.envelope.id, each.part.seq, each.outcome) for each in handled if each.outcome is not None]
     inbox.record_outcomes(tx, outcomes)
     return handled if resends is None else [_with_known(each, workspace, casework) for each in handled]
+
+
+def _from_the_person(part: Part, casework: Casework) -> Part:
+    forms = casework.ruleset.settings.contact_forms
+    if not forms or not isinstance(part.signal, UserMessage):
+        return part
+    return msgspec.structs.replace(part, signal=from_the_person(part.signal, forms))
 
 
 def _extracted(part: Part, casework: Casework) -> Part:

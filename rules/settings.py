@@ -99,6 +99,12 @@ class RulesSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         tuple[tuple[int, int, int], tuple[int, int, int], tuple[int, int, int]],
         Meta(description="Priority by impact (rows 1 to 3) and urgency (columns 1 to 3); must not fall with either."),
     ] = ((1, 2, 3), (2, 3, 4), (3, 4, 5))
+    contact_forms: Annotated[
+        Words,
+        Meta(
+            description="Addresses that web forms send from: of their mails the one address in Reply-To is the sender, never authenticated."
+        ),
+    ] = ()
     request_words: Annotated[
         Words, Meta(description="Words in subject or new text that speak for a service request; a * at the end: words that begin so.")
     ] = REQUEST_WORDS

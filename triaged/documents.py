@@ -56,6 +56,17 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     },
     "intake.source": {"name": "zabbix", "format": "generic", "token_file": "secrets/zabbix", "team": "network", "service": "vpn"},
     "intake.source.mapping": {"severities": {"Disaster": "critical", "Average": "warning"}},
+    "rules.extraction": {
+        "key": "nagios services",
+        "when": {"from": "nagios@mon.example.org"},
+        "source": "nagios",
+        "subject": "** {kind} Service Alert: {host}/{service} is {status} **",
+        "body": ("Additional Info: {info}",),
+        "series": "{host}/{service}",
+        "title": "{service} on {host} is {status}",
+        "severity": "{status}",
+        "severities": {"critical": "critical", "warning": "warning"},
+    },
     "rules.rule": {
         "key": "vpn-words",
         "when": {"subject": {"contains": "vpn"}},

@@ -36,7 +36,7 @@ _RETURNED_FIELD = re.compile(
     r"(?:received|return-path|message-id|mime-version|delivered-to|dkim-signature|x-[a-z\-]{2,40}):", re.IGNORECASE
 )
 _RETURNED_RULE = re.compile(
-    r"(?i)[-\s>*=]*(?:(?:the )?original message|below (?:this line )?is a copy|this is a copy|returned (?:message|mail)|unsent message|included is a copy"
+    r"(?i)[-\s>*=]{0,80}(?:(?:the )?original message|below (?:this line )?is a copy|this is a copy|returned (?:message|mail)|unsent message|included is a copy"
     r"|the following is a copy|message headers? follow|the first \d+ lines|begin(?:ning)? of|copy of (?:your|the) message|your original message)"
 )
 _NOBODY = re.compile(r"(?i)(?:postmaster|mailer-daemon|abuse|support|helpdesk)@")

@@ -1,4 +1,4 @@
-"""Mails made to hang or to swell a parser (A22 to A30, A32, A33), held to budgets of calls and of memory.
+"""Mails made to hang or to swell a parser (A22 to A33), held to budgets of calls and of memory.
 
 Calls of functions are counted, not time; a hang is ended by the time limit of the test. Twice the bomb may cost at most
 little more than twice the calls.
@@ -71,6 +71,18 @@ BOMBS: dict[str, Callable[[int], bytes]] = {  # each grows with its number in ab
     "A32 quotes": lambda n: PLAIN + b"> a\nb\n" * n + b">" * n,
     "A32 flowed lines": lambda n: TOP + b"Content-Type: text/plain; format=flowed\n\n" + b"a \n" * n,
     "A32 subject": lambda n: b"Subject: " + b"Re: Re : out of of " * n + b"\n\nhi",
+    "A31 a mail in a mail in a mail": lambda n: TOP + b"Content-Type: message/rfc822\n\n" + TOP + b"Content-Type: message/rfc822\n\n" + b"x\n" * n * 10,
+    "A31 winmail.dat": lambda n: TOP + b"Content-Type: application/ms-tnef; name=winmail.dat\n\n" + b"\x78\x9f\x3e\x22\x01\x00" + b"\x02\x00\x00\x00\x00\xff\xff\xff\xff" * n * 2,
+    "A32 begin lines of uuencoded files": lambda n: PLAIN + b"begin 644 a\n!\n" * n,
+    "A32 uuencoded files": lambda n: PLAIN + b"begin 644 a\n!a\nend\n" * n,
+    "A32 forwards": lambda n: PLAIN + b"---------- Forwarded messag ---------\n" * n,
+    "A32 armour": lambda n: PLAIN + b"-----BEGIN PGP SIGNED MESSAGE-----\n\n" * n,
+    "A33 quotes that HTML marks": lambda n: HTML + b"<blockquote type=cite>" * n,
+    "A33 quotes that HTML marks and closes": lambda n: HTML + b"<blockquote type=cite>x</blockquote>y" * n,
+    "A33 tags that are never closed": lambda n: HTML + b"<blockquote type=cite>" + b"<div " * n * 3,
+    "A33 attributes that are marks": lambda n: HTML + b"<div class='" + b"gmail_attr " * n + b"'>x",
+    "report of a complaint": lambda n: BOUNCE + b'Content-Type: multipart/report; report-type=feedback-report; boundary="b"\n\n--b\nContent-Type: message/feedback-report\n\n'
+    + b"Original-Rcpt-To: <a@b.example>\n" * n + b"--b--\n",
     "A33 comments": lambda n: HTML + b"<!--" * n * 5,
     "A33 elements": lambda n: HTML + b"<div>" * n * 4,
     "A33 lists": lambda n: HTML + b"<ol><li>a" * n * 2,
