@@ -142,7 +142,8 @@ class Store:
                 try:
                     return work(Tx(connection, self.clock(), self.new_id, self._random_bytes))
                 finally:
-                    connection.exec_driver_sql("ROLLBACK")
+                    if not connection.invalidated:  # else its session is gone, and the read with it
+                        connection.exec_driver_sql("ROLLBACK")
         except PoolTimeout as error:
             raise Transient("too many reads wait for the store") from error
         except DBAPIError as error:

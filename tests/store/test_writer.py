@@ -1,6 +1,7 @@
 """The writing thread: group commit, one savepoint a job, and what callers are told when the disk says no."""
 
 import asyncio
+import queue
 import sqlite3
 import subprocess
 import threading
@@ -278,8 +279,8 @@ def test_a_lock_held_by_another_process_is_transient(tmp_path: Path, clock: Call
 
 
 def test_a_bug_after_the_commit_ends_the_writer_loudly(settings: StoreSettings, clock: Callable[..., object]) -> None:
-    ended: list[BaseException] = []
-    broken = Store(settings, clock=clock, on_fatal=ended.append)
+    ended: queue.SimpleQueue[BaseException] = queue.SimpleQueue()
+    broken = Store(settings, clock=clock, on_fatal=ended.put)
 
     def breaks(tx: Tx) -> None:
         put("stored")(tx)
@@ -292,7 +293,7 @@ def test_a_bug_after_the_commit_ends_the_writer_loudly(settings: StoreSettings, 
     with pytest.raises(Transient, match="the store stopped"):  # noqa: PT012 -- until the writer has ended
         while True:
             broken.write(put("probe")).cancel()
-    assert isinstance(ended[0], KeyError)
+    assert isinstance(ended.get(timeout=10), KeyError)  # told after writes are refused
     assert names(broken) == ["stored"]
     broken.close()
 

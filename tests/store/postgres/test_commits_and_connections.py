@@ -127,6 +127,12 @@ def test_a_session_that_ends_in_the_middle_is_run_anew_as_a_whole(store: Store) 
     assert (len(runs), count(store)) == (2, 1)
 
 
+def test_a_read_whose_session_ends_is_told_to_come_back(store: Store) -> None:
+    with pytest.raises(Transient, match="the database cannot do it now"):
+        store.read(lambda tx: tx.connection.exec_driver_sql("SELECT pg_terminate_backend(pg_backend_pid())"))
+    assert store.read(lambda tx: tx.connection.execute(select(1)).scalar_one()) == 1
+
+
 def test_two_that_lock_in_reverse_order_both_come_through_and_without_another_run_one_fails(store: Store) -> None:
     store.write(
         lambda tx: tx.connection.execute(insert(counter), [{"desk_id": 1, "name": name, "next": 0} for name in "ab"]).rowcount
