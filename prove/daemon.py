@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -11,6 +10,7 @@ import urllib.request
 from pathlib import Path
 
 from prove.cradle import Cradle, Life
+from prove.ports import free_ports
 
 CONFIGURATION = """\
 [desk]
@@ -36,18 +36,6 @@ port = {relay}
 tls = "none"
 """
 START_SECONDS = 180.0  # a life on a machine that is busy with other work
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of the loopback interface nobody listens on."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
 
 
 class Daemon:
@@ -101,7 +89,11 @@ class Daemon:
                     return True
             except (urllib.error.URLError, OSError):
                 time.sleep(0.04)
-        raise TimeoutError(f"the daemon did not get ready; its last words: {(self.folder / 'log').read_text()[-2_000:]}")
+        raise TimeoutError(f"the daemon did not get ready; its last words: {self.last_words()}")
+
+    def last_words(self) -> str:
+        """The end of its log."""
+        return (self.folder / "log").read_text(errors="replace")[-3_000:]
 
     def pause(self) -> None:
         """SIGSTOP: it stands still, its connections open, its locks held."""

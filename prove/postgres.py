@@ -5,11 +5,12 @@ import importlib.util
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from pathlib import Path
 from typing import Any
+
+from prove.ports import free_ports
 
 USER = "nobody"  # PostgreSQL refuses root
 START_SECONDS = 60.0
@@ -57,9 +58,7 @@ class PostgresServer:
         self._bin = self._readable(_wheel()) / "bin"
         self._environment = {"PATH": os.environ.get("PATH", ""), "LC_ALL": "C", "TZ": "UTC"}
         self._call("initdb", "-D", self._data, "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync")
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = int(probe.getsockname()[1])
+        (self.port,) = free_ports(1)
         settings = SETTINGS | ({} if durable else NOT_DURABLE) | {"port": str(self.port)}
         with (self._data / "postgresql.conf").open("a") as file:
             file.writelines(f"{name} = '{value}'\n" for name, value in settings.items())

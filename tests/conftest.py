@@ -3,7 +3,6 @@
 import itertools
 import os
 import signal
-import socket
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from prove.faultfs import unavailable
+from prove.ports import free_ports
 from prove.postgres import PostgresServer, why_not
 from store.settings import PostgresSettings, StoreSettings
 from store.store import Store
@@ -97,12 +97,7 @@ def pytest_ignore_collect(collection_path):
 def free_port() -> Callable[[], int]:
     """A port of the loopback interface nobody listens on."""
 
-    def find() -> int:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            return int(probe.getsockname()[1])
-
-    return find
+    return lambda: free_ports(1)[0]
 
 
 @pytest.fixture(scope="session")

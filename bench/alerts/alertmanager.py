@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bench.figure import Unavailable
-from prove.daemon import free_ports
+from prove.ports import free_ports
 
 BINARY = "prometheus-alertmanager"
 CONFIGURATION = "route:\n  receiver: nobody\nreceivers:\n  - name: nobody\n"

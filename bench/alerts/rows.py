@@ -14,7 +14,8 @@ from bench.load.http import http_client, requests
 from bench.load.rate import rate
 from bench.process import server
 from bench.row import Row
-from prove.daemon import Daemon, free_ports
+from prove.daemon import Daemon
+from prove.ports import free_ports
 
 CONNECTIONS = 16
 SINGLES, HUNDREDS = 3_200, 320  # bodies

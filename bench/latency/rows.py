@@ -11,7 +11,8 @@ from bench.load.rate import rate
 from bench.load.smtp import smtp_client
 from bench.row import Row
 from bench.whole.rows import BODY, CONNECTIONS, tickets_a_second, wait_for_tickets
-from prove.daemon import Daemon, free_ports
+from prove.daemon import Daemon
+from prove.ports import free_ports
 
 MAILS = 1_500
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bench.figure import Unavailable
-from prove.daemon import free_ports
+from prove.ports import free_ports
 
 SEARCH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 DEBIANS = Path("/usr/share/postfix/main.cf.debian")

@@ -11,7 +11,8 @@ from bench.load.rate import rate
 from bench.load.smtp import smtp_client
 from bench.process import server
 from bench.row import Row
-from prove.daemon import Daemon, free_ports
+from prove.daemon import Daemon
+from prove.ports import free_ports
 from prove.relay import RecordingRelay
 
 CONNECTIONS = 20

@@ -64,7 +64,7 @@ class Site:
             if result:
                 return result
             time.sleep(0.1)
-        raise AssertionError((self.daemon.folder / "log").read_text()[-3_000:])
+        raise AssertionError(self.daemon.last_words())
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
     daemon = Daemon(tmp_path, relay.port)
     try:
         daemon.start()
-        assert daemon.wait_ready()
+        assert daemon.wait_ready(), daemon.last_words()
         yield Site(daemon, relay)
         assert daemon.stop() == 0
     finally:

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import pytest
 
-from prove.daemon import free_ports
+from prove.ports import free_ports
 from triaged.clock import now
 
 CONFIGURATION = """\

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from prove.daemon import free_ports
+from prove.ports import free_ports
 from tests.interop.conftest import Site
 from tests.interop.dovecot import Dovecot
 

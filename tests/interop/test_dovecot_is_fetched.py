@@ -12,7 +12,7 @@ from prometheus_client import REGISTRY
 from intake.imap import mailbox as worker
 from intake.imap.settings import Mailbox
 from prove.chaos import ChaosProxy, Fault, cuts
-from prove.daemon import free_ports
+from prove.ports import free_ports
 from store import leases
 from tests.intake.imap.doors import FetchingDesk, mail
 from tests.interop.conftest import Site
@@ -77,7 +77,7 @@ def test_a_mail_that_is_pushed_becomes_a_ticket(dovecot: Dovecot, site: Site, us
         )
     assert site.daemon.stop() == 0
     site.daemon.start()
-    assert site.daemon.wait_ready()
+    assert site.daemon.wait_ready(), site.daemon.last_words()
     site.until(lambda: 'triaged_mailbox_idle_up{mailbox="help"} 1.0' in site.metrics())
     began = time.monotonic()
     dovecot.append(user, mail("pushed", subject="Pushed"))

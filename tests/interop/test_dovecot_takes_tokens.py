@@ -9,7 +9,7 @@ import pytest
 
 from intake.imap import mailbox as worker
 from intake.imap.settings import Mailbox
-from prove.daemon import free_ports
+from prove.ports import free_ports
 from tests.intake.imap.doors import FetchingDesk, mail
 from tests.interop.dovecot import Dovecot
 from tests.triaged.oauth.issuer import LocalIssuer

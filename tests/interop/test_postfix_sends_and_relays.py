@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from prove.daemon import Daemon, free_ports
+from prove.daemon import Daemon
+from prove.ports import free_ports
 from prove.relay import RecordingRelay
 from tests.interop.conftest import SEARCH, Site
 
@@ -105,7 +106,7 @@ def circle(tmp_path: Path) -> Iterator[tuple[Site, Postfix]]:
         postfix = Postfix(Path(folder), port, triaged=daemon.smtp_port, sink=sink.port)
         try:
             daemon.start()
-            assert daemon.wait_ready()
+            assert daemon.wait_ready(), daemon.last_words()
             yield Site(daemon, sink), postfix
             assert daemon.stop() == 0
         finally:
@@ -144,7 +145,7 @@ def test_a_mail_that_waits_in_postfix_while_the_daemon_is_down_comes_when_it_is_
     postfix.send(mail("Sent into the dark", "<dark@example.org>"))
     site.until(postfix.has_deferred)
     site.daemon.start()
-    assert site.daemon.wait_ready()
+    assert site.daemon.wait_ready(), site.daemon.last_words()
     postfix.flush()
     (ticket,) = site.until(lambda: site.objects("ticket", "list"))
     assert ticket["subject"] == "Sent into the dark"

@@ -13,7 +13,7 @@ from aiosmtpd.smtp import AuthResult
 from itsm.errors import Transient
 from notifier.relay import Relay
 from notifier.settings import RelaySettings
-from prove.daemon import free_ports
+from prove.ports import free_ports
 
 CERTIFICATE = Path(__file__).with_name("relay.pem")
 

@@ -2,13 +2,13 @@
 
 import os
 import smtplib
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from prove.ports import free_ports
 from tests.triaged.conftest import ROOT, Site
 
 REPORT = "From: Ana <ana@example.com>\nTo: desk@example.org\nSubject: It is broken\nMessage-ID: <{}@example.com>\n\nIt is broken.\n"
@@ -75,16 +75,10 @@ def eventually(holds: Callable[[], bool], *, seconds: float = 20.0) -> bool:
 
 def life(directory: Path) -> Iterator[Life]:
     """One, ended with the test."""
-    made = Life(directory, free_port(), free_port())
+    made = Life(directory, *free_ports(2))
     try:
         yield made
     finally:
         if made.process is not None and made.process.poll() is None:
             made.process.kill()
             made.process.wait()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import smtplib
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from prove.ports import free_ports
 from triaged.main import run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -182,15 +182,9 @@ def site(tmp_path: Path) -> Iterator[Site]:
 
 
 def _site(directory: Path) -> Iterator[Site]:
-    made = Site(directory, _free_port(), _free_port())
+    made = Site(directory, *free_ports(2))
     try:
         yield made
     finally:
         if made.process is not None and made.process.poll() is None:
             made.stop()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

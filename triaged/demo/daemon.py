@@ -5,7 +5,6 @@ import json
 import os
 import signal
 import smtplib
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ from pathlib import Path
 from itsm.errors import Transient
 from itsm.identifier import parse_inbox
 from triaged import clock
+from triaged.demo.ports import free_ports
 from triaged.demo.samples import DESK
 from triaged.probe import ask
 
@@ -72,7 +72,7 @@ class DemoDaemon:
 
     def __init__(self, directory: Path) -> None:
         """Write its configuration and start it; raises Transient when it does not get ready."""
-        self.directory, self.smtp_port, self.http_port = directory, _free_port(), _free_port()
+        self.directory, (self.smtp_port, self.http_port) = directory, free_ports(2)
         self.configuration = directory / "triaged.toml"
         text = CONFIGURATION.format(desk=DESK, directory=directory, smtp=self.smtp_port, http=self.http_port)
         self.configuration.write_text(text, encoding="utf-8")
@@ -147,9 +147,3 @@ def _accepted(code: int, text: str) -> int:
     if not 200 <= code < 300 or inbox_id is None:
         raise Transient(f"the daemon answered {code} {text}")
     return inbox_id
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
