@@ -53,16 +53,25 @@ def pending(folder: Path) -> int:
 
 
 def drained(folder: Path) -> bool:
-    """Wait until nothing is pending and nothing is queued; False when it takes too long."""
-    deadline = time.monotonic() + DRAIN_SECONDS
-    while time.monotonic() < deadline:
-        connection = sqlite3.connect(f"file:{database(folder)}?mode=ro", uri=True, timeout=10)
-        queued = connection.execute("SELECT count(*) FROM outbox WHERE state IN ('queued', 'sending')").fetchone()[0]
-        connection.close()
-        if not queued and not pending(folder):
-            return True
-        time.sleep(0.1)
-    return False
+    """Wait until nothing is pending and nothing is queued; False when nothing has moved for too long."""
+
+    def left() -> int:
+        with closing(sqlite3.connect(f"file:{database(folder)}?mode=ro", uri=True, timeout=10)) as connection:
+            queued = connection.execute("SELECT count(*) FROM outbox WHERE state IN ('queued', 'sending')").fetchone()[0]
+        return int(queued) + pending(folder)
+
+    return comes_to_nothing(left)
+
+
+def comes_to_nothing(left: Callable[[], int], *, pause_seconds: float = 0.1) -> bool:
+    """Ask what is left until that is nothing; False once it has not shrunk for DRAIN_SECONDS: a slow machine is no fault."""
+    least, deadline = left(), time.monotonic() + DRAIN_SECONDS
+    while least and time.monotonic() < deadline:
+        time.sleep(pause_seconds)
+        now = left()
+        if now < least:
+            least, deadline = now, time.monotonic() + DRAIN_SECONDS
+    return not least
 
 
 def judge(folder: Path, ledger: Ledger, relay: RecordingRelay, *, kills: int) -> Verdict:

@@ -115,16 +115,14 @@ class Replicas:
 
     def drained(self) -> bool:
         """Wait until all is triaged and sent; leases of senders that are no more run out meanwhile."""
-        deadline = time.monotonic() + books.DRAIN_SECONDS
-        while time.monotonic() < deadline:
-            pending = self.ask("SELECT count(*) FROM inbox WHERE state = 'pending'")[0][0]
-            queued = self.ask("SELECT count(*) FROM outbox WHERE state IN ('queued', 'sending')")[0][0]
-            if not pending and not queued:
-                return True
-            orphans = f"state = 'sending' AND sending_at < (extract(epoch FROM clock_timestamp()) - {ORPHAN_SECONDS}) * 1000000"
+        orphans = f"state = 'sending' AND sending_at < (extract(epoch FROM clock_timestamp()) - {ORPHAN_SECONDS}) * 1000000"
+        waiting = ("inbox WHERE state = 'pending'", "outbox WHERE state IN ('queued', 'sending')")
+
+        def left() -> int:
             self.server.sql(f"UPDATE outbox SET lease_until = 0 WHERE {orphans}", database=DATABASE)
-            time.sleep(0.5)
-        return False
+            return sum(int(str(self.ask(f"SELECT count(*) FROM {each}")[0][0])) for each in waiting)
+
+        return books.comes_to_nothing(left, pause_seconds=0.5)
 
     def ask(self, query: str) -> list[tuple[object, ...]]:
         """One query on the database itself."""
