@@ -7,6 +7,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import chardet
 import msgspec
 
 from intake.context import ParseContext
@@ -27,6 +28,8 @@ DSN = (
     b"%b\r\n--b\r\nContent-Type: message/delivery-status\r\n\r\n%b\r\n--b--\r\n"
 )
 HALVES = b"\n----\n"  # between the words of a bounce and its report
+
+chardet.detect("Слова, которых никто не назвал".encode("koi8-r"))  # it loads its tables at first use: no cost of an input
 
 _encode, _decode = msgspec.msgpack.Encoder().encode, msgspec.msgpack.Decoder(tuple[Parsed, ...]).decode
 
