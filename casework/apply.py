@@ -1,4 +1,4 @@
-"""Turns a decision's effects into changes of the workspace; `flush` writes them all (design 4). One home for every effect."""
+"""Turns a decision's effects into changes of the workspace, which `flush` writes (design 4). One home for every effect."""
 
 import hashlib
 from datetime import datetime
@@ -7,6 +7,7 @@ from typing import assert_never
 import msgspec
 
 from casework.context import Casework
+from casework.flush import flush, stream_of
 from casework.load import mail_of, sameness_key
 from casework.numbers import Numbers
 from casework.part import Part
@@ -38,12 +39,11 @@ from itsm.person import Follower
 from itsm.signal import UserMessage
 from itsm.ticket import Ticket, number_text
 from itsm.token import mint_message_id
-from itsm.words import words
 from rules.audience import team_by_key
 from rules.follow_up_policy import policy_of
 from rules.monitoring import incident_of
 from rules.series import has_open
-from store import budgets, entries, followers, grants, history, outbox, parts, search, series_rows, threads, tickets, timers, undeliverable
+from store import threads
 from store.entries import Entry
 from store.series_rows import SeriesRow
 from store.threads import MailSeen, MailSent
@@ -327,11 +327,6 @@ class Applier:
             self.workspace.new_parts.append(row)
 
 
-def stream_of(ticket_id: int) -> str:
-    """The stream of the history that is a ticket's."""
-    return f"ticket:{ticket_id}"
-
-
 def participants_hash(message: UserMessage) -> bytes:
     """The hash of the people of a mail: From, To and Cc, in any order."""
     people = [message.sender, *message.to, *message.cc]
@@ -345,72 +340,3 @@ def _follower_key(follower: Follower) -> tuple[int, str, str]:
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _with_grants(tx: Tx, workspace: Workspace) -> list[Notification]:
-    """Draw the numbers of the new grants together, write them, and put them into the notifications."""
-    if not workspace.new_grants:
-        return workspace.notifications
-    numbers = grants.draw_ids(tx, len(workspace.new_grants))
-    grants.insert_many(tx, [msgspec.structs.replace(each, id=number) for each, number in zip(workspace.new_grants, numbers, strict=True)])
-    return [
-        each if each.reply_grant is None else msgspec.structs.replace(each, reply_grant=numbers[each.reply_grant])
-        for each in workspace.notifications
-    ]
-
-
-def _search_rows(workspace: Workspace) -> list[search.Row]:
-    """The words of what is new: of each entry with what its ticket is about, of a ticket by itself where it opened without any or from alerts."""
-    found = []
-    for each in workspace.new_entries:
-        about = workspace.tickets[each.ticket_id]
-        files = (file.filename or "" for file in each.attachments)
-        found.append(
-            (each.id, about.id, words((about.subject, about.requester, each.author, each.author_name, each.subject, each.text, *files)))
-        )
-    spoken = {each.ticket_id for each in workspace.new_entries}
-    silent = (each for each in workspace.new_tickets.values() if each.id not in spoken or each.group_key)
-    return found + [(each.id, each.id, words((each.subject, each.requester, each.requester_name))) for each in silent]
-
-
-def _deliverable(tx: Tx, notifications: list[Notification]) -> list[Notification]:
-    """The mails as they are queued: one to an address that mail comes back from is recorded with that reason, and not sent."""
-    queued = {canonical(each.recipient) for each in notifications if each.suppressed_because is None}
-    marked = undeliverable.among(tx, queued) if queued else {}
-    if not marked:
-        return notifications
-    told = {address: f"mail to it comes back since {each.since:%Y-%m-%d}: {each.reason}" for address, each in marked.items()}
-    return [
-        msgspec.structs.replace(each, state=DeliveryState.SUPPRESSED, suppressed_because=told[canonical(each.recipient)])
-        if each.suppressed_because is None and canonical(each.recipient) in told
-        else each
-        for each in notifications
-    ]
-
-
-def flush(tx: Tx, workspace: Workspace) -> None:
-    """Write the workspace: one bulk statement a table. Raises Conflict when somebody was faster."""
-    tickets.insert_many(tx, list(workspace.new_tickets.values()))
-    tickets.update_many(tx, [(seen, workspace.tickets[ticket_id]) for ticket_id, seen in workspace.seen_versions.items()])
-    tickets.count_events(tx, workspace.event_counts)
-    entries.insert_many(tx, workspace.new_entries)
-    search.keep_many(tx, _search_rows(workspace))
-    threads.remember_many(tx, workspace.new_seen)
-    entries.revise_many(tx, workspace.revised)
-    tickets.link_many(tx, workspace.new_links)
-    tickets.unlink_many(tx, workspace.gone_links)
-    kept = workspace.kept_followers
-    followers.keep_many(tx, [each for each in kept.values() if each], [key for key, each in kept.items() if each is None])
-    series_rows.keep_many(tx, [workspace.series[key] for key in sorted(workspace.changed_series)])
-    budgets.spend(tx, workspace.spending)
-    timers.set_many(tx, [(key, due) for key, due in workspace.timers.items() if due is not None])
-    timers.clear_many(tx, [key for key, due in workspace.timers.items() if due is None])
-    undeliverable.lift_many(tx, workspace.lifted)
-    undeliverable.mark_many(tx, list(workspace.marked.values()))
-    outbox.enqueue(tx, _deliverable(tx, _with_grants(tx, workspace)))
-    outbox.mark_bounced(tx, workspace.bounced)
-    parts.insert_many(tx, [(row.inbox_id, row.seq, row.kind, row.outcome, row.ticket_id, row.reasons) for row in workspace.new_parts])
-    begun = {stream_of(ticket_id) for ticket_id in workspace.new_tickets}
-    history.append_many(
-        tx, [(row.stream, row.kind, row.actor, row.ids, msgspec.json.encode(row.content)) for row in workspace.new_history], begun=begun
-    )

@@ -5,9 +5,10 @@ from datetime import timedelta
 from sqlalchemy import ScalarSelect, Select, Table, literal, select, update
 
 from itsm.notification import DeliveryState
+from store.desk_schema import process
 from store.inbox import PENDING
 from store.instants import to_column
-from store.schema import inbox, outbox, process
+from store.schema import inbox, outbox
 from store.transaction import Tx
 
 

@@ -10,6 +10,7 @@ import msgspec
 from sqlalchemy import Row, func, insert, select, update
 
 from itsm.errors import Conflict, Permanent
+from store.desk_schema import api_token, signing_key
 from store.history import append_many
 from store.instants import (
     from_column,
@@ -17,7 +18,6 @@ from store.instants import (
     to_column,
     to_column_or_none,
 )
-from store.schema import api_token, signing_key
 from store.transaction import Tx
 
 KEY_BYTES, TOKEN_BYTES = 32, 32

@@ -6,9 +6,9 @@ import msgspec
 from sqlalchemy import insert, select, update
 
 from itsm.service import Desk
+from store.desk_schema import directory
 from store.history import NewEntry, append_many
 from store.instants import from_column_or_none, to_column
-from store.schema import directory
 from store.transaction import Tx
 
 STREAM = "directory"

@@ -5,8 +5,8 @@ from datetime import timedelta
 from sqlalchemy import delete, select, text
 
 from itsm.errors import Transient
+from store.desk_schema import lease
 from store.instants import to_column
-from store.schema import lease
 from store.transaction import Tx
 
 # One statement, so that two who try at the same instant cannot both win; the fence tells one tenure from the next.

@@ -8,9 +8,10 @@ import msgspec
 from sqlalchemy import Row, delete, func, select, text
 
 from store.chunking import in_lists
+from store.desk_schema import mailbox_cursor, mailbox_skipped
 from store.idempotency import digest_of
 from store.instants import from_column, from_column_or_none, to_column
-from store.schema import idempotency, mailbox_cursor, mailbox_skipped
+from store.schema import idempotency
 from store.threads import MailSeen, remember_many, seen_before
 from store.transaction import Tx
 

@@ -16,13 +16,14 @@ from store import inbox, outbox, totals, verify, version
 from store.backend import Backend
 from store.bulk import BulkInsert
 from store.credentials import ACCESS_STREAM
+from store.desk_schema import process
 from store.engine import open_engine
 from store.engines import open_backend
 from store.exclusive import exclusive
 from store.history import append_many
 from store.identifiers import Issuer
 from store.lock import DataLock
-from store.schema import DESK_ID, metadata, process
+from store.schema import DESK_ID, metadata
 from store.settings import StoreSettings
 from store.sqlite_backend import DATABASE_FILE
 from store.step import step

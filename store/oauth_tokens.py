@@ -5,8 +5,8 @@ from datetime import datetime
 import msgspec
 from sqlalchemy import select, text
 
+from store.desk_schema import oauth_token
 from store.instants import from_column, to_column
-from store.schema import oauth_token
 from store.transaction import Tx
 
 _KEEP = text(

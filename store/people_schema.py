@@ -3,6 +3,7 @@
 from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, Table, Text, text
 
 from store.api_schema import answer
+from store.desk_schema import process
 from store.schema import metadata
 from store.search import search_words
 
@@ -87,5 +88,5 @@ undeliverable = Table(  # addresses that came back for good: nothing is sent to 
     Column("since", BigInteger, nullable=False),
 )
 
-ELSEWHERE = (answer, search_words)  # tables that stand in a module of their own
+ELSEWHERE = (answer, process, search_words)  # tables that stand in a module of their own
 WHOLE = metadata  # whoever makes or compares the schema takes it from here, so that no table is missing

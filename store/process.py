@@ -7,9 +7,10 @@ from sqlalchemy import Connection, Table, delete, func, insert, select, text, up
 
 from itsm.errors import Permanent, Transient
 from itsm.identifier import MAX_NODE
+from store.desk_schema import api_token, directory, process
 from store.exclusive import exclusive
 from store.instants import to_column
-from store.schema import DESK_ID, api_token, directory, entry, inbox, outbox, process, refused, series, ticket
+from store.schema import DESK_ID, entry, inbox, outbox, refused, series, ticket
 from store.transaction import Tx
 
 LEASE = timedelta(minutes=10)

@@ -17,13 +17,14 @@ from itsm.notification import DeliveryState
 from store import backup, inbox, verify, version
 from store.backup import Manifest
 from store.credentials import ACCESS_STREAM
+from store.desk_schema import counter, lease, process
 from store.durable import make_directory, sync_directory
 from store.engine import open_engine
 from store.history import append_many
 from store.identifiers import Issuer
 from store.lock import DataLock
 from store.migrate import upgrade_engine
-from store.schema import counter, lease, outbox, process
+from store.schema import outbox
 from store.settings import StoreSettings
 from store.sqlite_backend import DATABASE_FILE
 from store.step import step

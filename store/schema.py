@@ -27,11 +27,13 @@ Octets = Text().with_variant(Text(collation="C"), "postgresql")  # compared octe
 metadata = MetaData()
 
 
-def _desk() -> Column[int]:
+def desk() -> Column[int]:
+    """The first column of every primary key."""
     return Column("desk_id", Integer, primary_key=True, autoincrement=False)
 
 
-def _key(name: str, kind: type = BigInteger) -> Column[int]:
+def key(name: str, kind: type = BigInteger) -> Column[int]:
+    """A further column of a primary key; we draw its values ourselves."""
     return Column(name, kind, primary_key=True, autoincrement=False)
 
 
@@ -40,8 +42,8 @@ def _key(name: str, kind: type = BigInteger) -> Column[int]:
 inbox = Table(
     "inbox",
     metadata,
-    _desk(),
-    _key("id"),
+    desk(),
+    key("id"),
     Column("state", Text, nullable=False),  # pending, done, quarantined
     Column("channel", Text, nullable=False),
     Column("source", Text, nullable=False),
@@ -75,12 +77,12 @@ inbox = Table(
     Index("inbox_done", "desk_id", "done_at", sqlite_where=text("done_at IS NOT NULL"), postgresql_where=text("done_at IS NOT NULL")),
 )
 
-raw = Table("raw", metadata, _desk(), _key("inbox_id"), _key("seq", Integer), Column("chunk", LargeBinary, nullable=False))
+raw = Table("raw", metadata, desk(), key("inbox_id"), key("seq", Integer), Column("chunk", LargeBinary, nullable=False))
 
 idempotency = Table(
     "idempotency",
     metadata,
-    _desk(),
+    desk(),
     Column("door", Text, primary_key=True),
     Column("key_sha256", LargeBinary, primary_key=True),
     Column("body_sha256", LargeBinary, nullable=False),
@@ -92,8 +94,8 @@ idempotency = Table(
 refused = Table(  # bodies we answered with 4xx: kept 7 days, the newest 1,000 a source
     "refused",
     metadata,
-    _desk(),
-    _key("id"),
+    desk(),
+    key("id"),
     Column("source", Text, nullable=False),
     Column("refused_at", BigInteger, nullable=False),
     Column("reason", Text, nullable=False),
@@ -105,9 +107,9 @@ refused = Table(  # bodies we answered with 4xx: kept 7 days, the newest 1,000 a
 part = Table(  # a part with an effect, or one that waits
     "part",
     metadata,
-    _desk(),
-    _key("inbox_id"),
-    _key("seq", Integer),
+    desk(),
+    key("inbox_id"),
+    key("seq", Integer),
     Column("kind", Text, nullable=False),  # the signal's tag
     Column("outcome", Text, nullable=False),
     Column("ticket_id", BigInteger),
@@ -130,8 +132,8 @@ part = Table(  # a part with an effect, or one that waits
 ticket = Table(
     "ticket",
     metadata,
-    _desk(),
-    _key("id"),
+    desk(),
+    key("id"),
     Column("number", BigInteger, nullable=False),
     Column("type", Text, nullable=False),
     Column("state", Text, nullable=False),
@@ -187,8 +189,8 @@ ticket = Table(
 entry = Table(  # words on a ticket
     "entry",
     metadata,
-    _desk(),
-    _key("id"),
+    desk(),
+    key("id"),
     Column("ticket_id", BigInteger, nullable=False),
     Column("direction", Text, nullable=False),
     Column("visibility", Text, nullable=False),
@@ -213,9 +215,9 @@ entry = Table(  # words on a ticket
 attachment = Table(
     "attachment",
     metadata,
-    _desk(),
-    _key("entry_id"),
-    _key("seq", Integer),
+    desk(),
+    key("entry_id"),
+    key("seq", Integer),
     Column("part_index", Integer, nullable=False),
     Column("filename", Text),
     Column("content_type", Text, nullable=False),
@@ -228,9 +230,9 @@ attachment = Table(
 mail_seen = Table(  # every Message-ID that came in, for sameness and threading; outlives the raw mail
     "mail_seen",
     metadata,
-    _desk(),
+    desk(),
     Column("key_sha256", LargeBinary, primary_key=True),  # sha256 of the Message-ID, or of "fallback:" and the fallback hash
-    _key("inbox_id"),
+    key("inbox_id"),
     Column("content_sha256", LargeBinary, nullable=False),
     Column("participants_sha256", LargeBinary, nullable=False),
     Column("ticket_id", BigInteger),
@@ -241,9 +243,9 @@ mail_seen = Table(  # every Message-ID that came in, for sameness and threading;
 link = Table(
     "link",
     metadata,
-    _desk(),
-    _key("ticket_id"),
-    _key("other_id"),
+    desk(),
+    key("ticket_id"),
+    key("other_id"),
     Column("kind", Text, primary_key=True),
     Column("created_at", BigInteger, nullable=False),
     Index("link_other", "desk_id", "other_id"),
@@ -252,9 +254,9 @@ link = Table(
 budget = Table(
     "budget",
     metadata,
-    _desk(),
+    desk(),
     Column("key", Text, primary_key=True),
-    _key("window_start"),
+    key("window_start"),
     Column("used", Integer, nullable=False),
     Index("budget_age", "desk_id", "window_start"),
 )
@@ -262,11 +264,11 @@ budget = Table(
 timer = Table(
     "timer",
     metadata,
-    _desk(),
+    desk(),
     Column("subject_kind", Text, primary_key=True),
-    _key("subject_id"),
+    key("subject_id"),
     Column("kind", Text, primary_key=True),
-    _key("threshold", Integer),
+    key("threshold", Integer),
     Column("due_at", BigInteger, nullable=False),
     Column("generation", Integer, nullable=False),
     Index("timer_due", "desk_id", "due_at"),
@@ -277,8 +279,8 @@ timer = Table(
 series = Table(
     "series",
     metadata,
-    _desk(),
-    _key("id"),
+    desk(),
+    key("id"),
     Column("source", Text, nullable=False),
     Column("key_sha256", LargeBinary, nullable=False),
     Column("series_key", Text, nullable=False),
@@ -302,8 +304,8 @@ series = Table(
 outbox = Table(
     "outbox",
     metadata,
-    _desk(),
-    _key("id"),
+    desk(),
+    key("id"),
     Column("ticket_id", BigInteger, nullable=False),
     Column("ticket_number", BigInteger, nullable=False),
     Column("event", Text, nullable=False),
@@ -348,16 +350,16 @@ outbox = Table(
     Index("outbox_dead", "desk_id", "id", sqlite_where=text("state = 'dead'"), postgresql_where=text("state = 'dead'")),
 )
 
-outbox_raw = Table("outbox_raw", metadata, _desk(), _key("outbox_id"), _key("seq", Integer), Column("chunk", LargeBinary, nullable=False))
+outbox_raw = Table("outbox_raw", metadata, desk(), key("outbox_id"), key("seq", Integer), Column("chunk", LargeBinary, nullable=False))
 
 # ---------------------------------------------------------------- history
 
 history = Table(
     "history",
     metadata,
-    _desk(),
+    desk(),
     Column("stream", Octets, primary_key=True),  # "ticket:<id>", "configuration", "directory", "silences", "access"
-    _key("seq", Integer),
+    key("seq", Integer),
     Column("at", BigInteger, nullable=False),
     Column("kind", Text, nullable=False),
     Column("actor", Text, nullable=False),
@@ -369,7 +371,7 @@ history = Table(
 history_head = Table(
     "history_head",
     metadata,
-    _desk(),
+    desk(),
     Column("stream", Octets, primary_key=True),
     Column("seq", Integer, nullable=False),
     Column("hash", LargeBinary, nullable=False),
@@ -378,9 +380,9 @@ history_head = Table(
 history_content = Table(  # erasable; the chain holds only the commitment
     "history_content",
     metadata,
-    _desk(),
+    desk(),
     Column("stream", Octets, primary_key=True),
-    _key("seq", Integer),
+    key("seq", Integer),
     Column("salt", LargeBinary, nullable=False),
     Column("content", LargeBinary, nullable=False),
 )
@@ -388,113 +390,7 @@ history_content = Table(  # erasable; the chain holds only the commitment
 totals = Table(
     "totals",
     metadata,
-    _desk(),
+    desk(),
     Column("name", Text, primary_key=True),  # "accepted", "done", "quarantined", "parts", "outcome:<name>"
     Column("amount", BigInteger, nullable=False),
-)
-
-# ---------------------------------------------------------------- the desk itself
-
-counter = Table("counter", metadata, _desk(), Column("name", Text, primary_key=True), Column("next", BigInteger, nullable=False))
-
-process = Table(  # a running process: node number for identifiers, heartbeat for claims
-    "process",
-    metadata,
-    _desk(),
-    _key("node", Integer),
-    Column("process_id", BigInteger, nullable=False),  # unique id of this run
-    Column("description", Text, nullable=False),
-    Column("started_at", BigInteger, nullable=False),
-    Column("heartbeat_at", BigInteger, nullable=False),
-    Column("last_id", BigInteger, nullable=False),
-)
-
-directory = Table(
-    "directory",
-    metadata,
-    _desk(),
-    _key("id"),
-    Column("kind", Text, nullable=False),  # team, agent, service
-    Column("key", Text, nullable=False),
-    Column("name", Text, nullable=False),
-    Column("removed_at", BigInteger),  # no longer configured; the row and its id stay
-    Index("directory_key", "desk_id", "kind", "key", unique=True),
-)
-
-signing_key = Table(
-    "signing_key",
-    metadata,
-    _desk(),
-    _key("key_id", Integer),
-    Column("secret", LargeBinary, nullable=False),
-    Column("created_at", BigInteger, nullable=False),
-    Column("retired_at", BigInteger),
-)
-
-api_token = Table(
-    "api_token",
-    metadata,
-    _desk(),
-    _key("id"),
-    Column("name", Text, nullable=False),
-    Column("secret_sha256", LargeBinary, nullable=False),
-    Column("scopes", Text, nullable=False),  # JSON list
-    Column("acts_as", Text, nullable=False),  # "agent:<key>", "source:<key>" or "operator"
-    Column("created_at", BigInteger, nullable=False),
-    Column("expires_at", BigInteger),
-    Column("revoked_at", BigInteger),
-    Index("api_token_secret", "desk_id", "secret_sha256", unique=True),
-    Index("api_token_name", "desk_id", "name", unique=True),
-)
-
-# ---------------------------------------------------------------- mailboxes that are fetched, and what they need
-
-lease = Table(  # who does what only one may do at a time, such as polling a mailbox
-    "lease",
-    metadata,
-    _desk(),
-    Column("name", Text, primary_key=True),
-    Column("holder", BigInteger, nullable=False),
-    Column("until", BigInteger, nullable=False),
-    Column("fence", BigInteger, nullable=False),  # raised whenever the holder changes
-)
-
-mailbox_cursor = Table(  # how far a folder was fetched; written in the commit that accepts a mail
-    "mailbox_cursor",
-    metadata,
-    _desk(),
-    Column("mailbox", Text, primary_key=True),
-    Column("folder", Text, primary_key=True),
-    Column("uid_validity", BigInteger, nullable=False),
-    Column("uid", BigInteger, nullable=False),  # everything up to here is stored, skipped or older than we are
-    Column("history_uid", BigInteger, nullable=False),  # up to here, what the server received before `begun_at` is history
-    Column("begun_at", BigInteger, nullable=False),
-    Column("updated_at", BigInteger, nullable=False),
-)
-
-mailbox_skipped = Table(  # mails that could not be fetched: passed, tried again, and shown
-    "mailbox_skipped",
-    metadata,
-    _desk(),
-    Column("mailbox", Text, primary_key=True),
-    Column("folder", Text, primary_key=True),
-    _key("uid_validity"),
-    _key("uid"),
-    Column("reason", Text, nullable=False),  # oversize, empty, refused
-    Column("detail", Text, nullable=False),
-    Column("size_bytes", BigInteger, nullable=False),
-    Column("attempts", Integer, nullable=False),
-    Column("skipped_at", BigInteger, nullable=False),
-    Column("retry_at", BigInteger),  # NULL: given up, or waits for a higher limit
-)
-
-oauth_token = Table(
-    "oauth_token",
-    metadata,
-    _desk(),
-    Column("name", Text, primary_key=True),
-    Column("access_token", Text, nullable=False),
-    Column("refresh_token", Text),
-    Column("obtained_at", BigInteger, nullable=False),
-    Column("expires_at", BigInteger, nullable=False),
 )

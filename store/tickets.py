@@ -12,9 +12,10 @@ from itsm.words import Term
 from store import search, visibility
 from store.bulk import Bulk, BulkInsert
 from store.chunking import in_lists
+from store.desk_schema import counter
 from store.instants import from_column, from_column_or_none, to_column, to_column_or_none
 from store.raced import Raced
-from store.schema import counter, link, ticket
+from store.schema import link, ticket
 from store.transaction import Tx
 
 TICKET_NUMBER = "ticket"

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from casework import apply
+from casework import flush
 from intake import accept
 from itsm.decision import ClearTimer
 from notifier import worker as sending
@@ -134,7 +134,7 @@ def _without_order(claim):
 
 def a_history_with_gaps(monkeypatch):
     """Half of what happened is told."""
-    monkeypatch.setattr(apply.history, "append_many", lambda tx, entries: append_many(tx, entries[:1]))
+    monkeypatch.setattr(flush.history, "append_many", lambda tx, entries: append_many(tx, entries[:1]))
 
 
 # each with the first seed that is known to find it; if the product has changed since, one of the next does

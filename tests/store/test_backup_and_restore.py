@@ -12,9 +12,10 @@ from sqlalchemy import insert, select
 from itsm.errors import Conflict, Permanent
 from store import backup, history, inbox, totals, version
 from store.backup import MANIFEST_FILE
+from store.desk_schema import counter, process
 from store.lock import DataLock
 from store.restore import NUMBERS_SKIPPED, Restored, restore
-from store.schema import counter, outbox, process
+from store.schema import outbox
 from store.settings import StoreSettings
 from store.store import DATABASE_FILE, Store
 

@@ -9,7 +9,8 @@ from sqlalchemy import bindparam, text, update
 from itsm.errors import Conflict
 from store import budgets, tickets
 from store.bulk import Bulk
-from store.schema import DESK_ID, counter
+from store.desk_schema import counter
+from store.schema import DESK_ID
 from store.store import Store
 from store.transaction import Tx
 

@@ -13,10 +13,10 @@ from sqlalchemy import insert, select
 from itsm.errors import Permanent, Transient
 from itsm.identifier import MAX_COUNTER, milliseconds_of
 from store import process as processes
+from store.desk_schema import process
 from store.identifiers import Issuer
 from store.instants import from_column, from_column_or_none, to_column, to_column_or_none
 from store.lock import DataLock
-from store.schema import process
 from store.settings import StoreSettings
 from store.store import Store
 

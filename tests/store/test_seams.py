@@ -9,7 +9,7 @@ from sqlalchemy import insert, select
 
 from itsm.errors import Transient
 from store import step
-from store.schema import counter
+from store.desk_schema import counter
 from store.seams import Seams
 from store.settings import StoreSettings
 from store.store import Store

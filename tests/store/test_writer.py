@@ -16,7 +16,8 @@ from sqlalchemy.exc import IntegrityError
 
 from itsm.errors import Conflict, Permanent, Transient
 from store import writer
-from store.schema import counter, entry
+from store.desk_schema import counter
+from store.schema import entry
 from store.settings import StoreSettings
 from store.store import Store
 from store.transaction import Tx
@@ -305,7 +306,7 @@ from itsm.errors import Transient
 from store.settings import StoreSettings
 from store.store import Store
 from sqlalchemy import insert
-from store.schema import counter
+from store.desk_schema import counter
 
 ended = []
 store = Store(StoreSettings(path=sys.argv[1]), clock=lambda: datetime(2026, 1, 1, tzinfo=UTC), on_fatal=ended.append)

@@ -13,10 +13,10 @@ from sqlalchemy import func, insert, select, update
 from itsm.errors import Transient
 from prove.postgres import PostgresServer
 from prove.proxy import CuttingProxy
+from store.desk_schema import counter
 from store.postgres import backend, writer
 from store.postgres.session import Session, Witness
 from store.raced import Raced
-from store.schema import counter
 from store.settings import PostgresSettings, StoreSettings
 from store.store import Store
 from store.transaction import Tx
