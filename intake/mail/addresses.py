@@ -1,6 +1,7 @@
 """Address lists (RFC 5322 3.4) by a linear tokenizer that never recurses and refuses what is ambiguous (A04, A28)."""
 
 import re
+from typing import NamedTuple
 
 from intake.mail.charset import clean
 from intake.mail.header import eight_bit, text_of
@@ -14,6 +15,14 @@ _ADDR_SPEC = re.compile(rf"(?:{_ATOMS}{{1,64}}|\"[^\"\\\r\n\x00]{{1,62}}\")@(?:{
 _PLAIN_MAILBOX = re.compile(rf"(?:([A-Za-z][A-Za-z .\-]{{0,100}}) )?<({_ATOMS}{{1,64}}@[A-Za-z0-9.\-]{{1,255}})>\Z")  # most fields
 _SPECIAL = re.compile(r'["(<,;:]')
 _AMBIGUOUS = re.compile(r"[\[\]\\>]")
+
+
+class Found(NamedTuple):
+    """The mailboxes of a field; whether one with an "@" could not be read; whether some were left out because the field is too long."""
+
+    addresses: tuple[Address, ...]
+    doubtful: bool = False
+    cut: bool = False
 
 
 class _Reader:
@@ -36,6 +45,7 @@ class _Reader:
             special = _SPECIAL.search(self.text, self.at)
             self._plain(self.text[self.at : special.start() if special else len(self.text)])
             if special is None:
+                self.at = len(self.text)
                 break
             self.at = special.end()
             self._special(special[0])
@@ -125,19 +135,20 @@ def _name(text: str) -> str:
 
 def addresses(raw: str | None, charset: str | None = None) -> tuple[Address, ...]:
     """The mailboxes of a field, groups dissolved, without those that can be read in two ways."""
-    return read_addresses(raw, charset)[0]
+    return read_addresses(raw, charset).addresses
 
 
-def read_addresses(raw: str | None, charset: str | None = None) -> tuple[tuple[Address, ...], bool]:
-    """The mailboxes of a field, and whether one with an "@" could not be read: then nobody may be trusted by this field.
+def read_addresses(raw: str | None, charset: str | None = None) -> Found:
+    """The mailboxes of a field, at most 1,000 of 64 Ki characters. Nobody may be trusted by a field that is doubtful.
 
     `charset` is what the body declares, for raw 8-bit names.
     """
     if not raw:
-        return (), False
+        return Found(())
     plain = _PLAIN_MAILBOX.match(raw) if raw.isascii() else None
     if plain:
-        return (Address(name=(plain[1] or "").strip(), address=plain[2]),), False
+        return Found((Address(name=(plain[1] or "").strip(), address=plain[2]),))
     reader = _Reader(clean(eight_bit(raw[:MAX_FIELD_CHARACTERS], charset=charset)))
     reader.read()
-    return tuple(reader.found), reader.doubtful
+    cut = len(raw) >= MAX_FIELD_CHARACTERS or "@" in reader.text[reader.at :]
+    return Found(tuple(reader.found), reader.doubtful, cut)

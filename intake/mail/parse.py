@@ -11,7 +11,7 @@ from intake.mail.charset import clean
 from intake.mail.feedback import feedback_of
 from intake.mail.forward import is_forward
 from intake.mail.header import Header, text_of
-from intake.mail.identifiers import identifiers, message_identifier
+from intake.mail.identifiers import MAX_IDENTIFIERS, identifiers, message_identifier
 from intake.mail.kind import LOOP_MARK, kind_of, signs_of, unanswerable
 from intake.mail.protection import UNREADABLE, protection_of
 from intake.mail.reply import new_words
@@ -34,8 +34,8 @@ def parse_mail(raw: bytes, *, return_path: str | None = None) -> UserMessage | D
     path = return_path if return_path is not None else header.raw("return-path")
     defects = [*mail.defects, *content.defects]
     charset = next((leaf.parameters["charset"] for leaf in mail.leaves if "charset" in leaf.parameters), None)
-    sender, subject = _sender(header, charset, defects), text_of(header.raw("subject"), charset=charset)[:MAX_SUBJECT_CHARACTERS]
-    to, cc = _people(header, "to", charset), _people(header, "cc", charset)
+    sender, subject = _sender(header, charset, defects), _subject(header, charset, defects)
+    to, cc = _people(header, "to", charset, defects), _people(header, "cc", charset, defects)
     signs = signs_of(header, sender, to, subject, path)
     own = [each.address for each in (*to, *cc, *((sender,) if sender else ()))]
     failed = (
@@ -54,7 +54,7 @@ def parse_mail(raw: bytes, *, return_path: str | None = None) -> UserMessage | D
         kind=kind,
         message_id=message_identifier(header.raw("message-id")),
         in_reply_to=identifiers(header.raw("in-reply-to")),
-        references=identifiers(header.raw("references")),
+        references=_references(header, defects),
         sender=sender,
         to=to,
         cc=cc,
@@ -86,10 +86,20 @@ def _told(defects: list[str]) -> tuple[str, ...]:
     return (*kept[:-1], f"and {len(defects) - MAX_DEFECTS + 1} more remarks") if len(defects) > MAX_DEFECTS else tuple(kept)
 
 
-def _people(header: Header, name: str, charset: str | None) -> tuple[Address, ...]:
-    """The addresses of a field that should stand once and sometimes does not (RFC 5322 3.6)."""
+def _subject(header: Header, charset: str | None, defects: list[str]) -> str:
+    whole = text_of(header.raw("subject"), charset=charset)
+    if len(whole) > MAX_SUBJECT_CHARACTERS:
+        defects.append(f"the subject was read up to {MAX_SUBJECT_CHARACTERS} characters")
+    return whole[:MAX_SUBJECT_CHARACTERS]
+
+
+def _people(header: Header, name: str, charset: str | None, defects: list[str]) -> tuple[Address, ...]:
+    """The addresses of a field that should stand once and sometimes does not (RFC 5322 3.6); a remark where not all were read."""
     written = header.every(name)
-    return addresses(written[0] if len(written) == 1 else ", ".join(written[:MAX_FIELDS_ALIKE]), charset) if written else ()
+    found = read_addresses(written[0] if len(written) == 1 else ", ".join(written[:MAX_FIELDS_ALIKE]), charset)
+    if found.cut or len(written) > MAX_FIELDS_ALIKE:
+        defects.append(f"of {name.capitalize()} the first {len(found.addresses)} addresses were read, the rest is only in the raw mail")
+    return found.addresses
 
 
 def _sender(header: Header, charset: str | None, defects: list[str]) -> Address | None:
@@ -98,8 +108,9 @@ def _sender(header: Header, charset: str | None, defects: list[str]) -> Address 
     A From that can be read in two ways has no sender, and neither have several From fields: nobody may be trusted by it.
     """
     written = header.every("from")
-    senders, doubtful = read_addresses(written[0] if written else None, charset)
-    if doubtful or len(set(written)) > 1:
+    found = read_addresses(written[0] if written else None, charset)
+    senders = found.addresses
+    if found.doubtful or len(set(written)) > 1:
         defects.append("From can be read in two ways")
         return None
     if len(senders) > 1:
@@ -107,6 +118,14 @@ def _sender(header: Header, charset: str | None, defects: list[str]) -> Address 
         acting = {each.address.lower() for each in addresses(header.raw("sender"))}
         return next((each for each in senders if each.address.lower() in acting), senders[0])
     return senders[0] if senders else None
+
+
+def _references(header: Header, defects: list[str]) -> tuple[str, ...]:
+    """The identifiers of References; a remark where the ones in the middle were left out."""
+    written = header.raw("references")
+    if written and written.count("<") > MAX_IDENTIFIERS:
+        defects.append(f"of References the first and the newest {MAX_IDENTIFIERS - 1} were read")
+    return identifiers(written)
 
 
 def date_of(raw: str | None) -> datetime | None:

@@ -97,7 +97,25 @@ def test_a_spam_flag_counts_from_a_listed_host_only(where, listed, recorded):
 
 @pytest.mark.parametrize(
     "subject",
-    ["Fwd: x", "FW: x", "WG: x", "TR : x", "RV: x", "[INC-1042] Fwd: x", "转发：x", "Doorst: x", "PD: x", "FW[2]: x", "Fwd: Re: x"],
+    [
+        "Fwd: x",
+        "FW: x",
+        "WG: x",
+        "TR : x",
+        "RV: x",
+        "[INC-1042] Fwd: x",
+        "转发：x",
+        "Doorst: x",
+        "PD: x",
+        "FW[2]: x",
+        "Fwd: Re: x",
+        "[Fwd: x]",
+        "[Fwd: x",
+        "[INC-1] [FW: x]",
+        "[EXT: mail] Fwd: x",
+        "Переадр: x",
+        "転送: x",
+    ],
 )
 def test_a_forward_is_seen_in_any_language(subject):
     assert is_forward(subject)

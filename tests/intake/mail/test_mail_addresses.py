@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from intake.mail.addresses import MAX_ADDRESSES, addr_spec, addresses, read_addresses
+from tests.intake.mail.mails import message_of
 
 
 @pytest.mark.parametrize(
@@ -48,7 +49,7 @@ def test_fields_are_read_as_meant(written: str, found: list[tuple[str, str]]):
     ["a@good.example]<b@evil.example>", "a@good.example] <b@evil.example>", "<a@b.example><c@d.example>", "<a@b.example> c@d.example", "a@b@c", "@"],
 )  # fmt: skip
 def test_what_can_be_read_in_two_ways_gives_no_address(written: str):
-    assert read_addresses(written) == ((), True)
+    assert read_addresses(written) == ((), True, False)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +71,27 @@ def test_raw_octets_in_a_name_are_read_by_the_charset_of_the_body():
 
 
 def test_at_most_a_thousand_addresses_are_read():
-    assert len(addresses(", ".join(f"a{number}@example.com" for number in range(2_000)))) == MAX_ADDRESSES
+    for written, read, cut in ((999, 999, False), (1_000, 1_000, False), (1_001, MAX_ADDRESSES, True), (2_000, MAX_ADDRESSES, True)):
+        found = read_addresses(", ".join(f"a{number}@example.com" for number in range(written)))
+        assert (len(found.addresses), found.cut) == (read, cut)
+
+
+@pytest.mark.parametrize("field", ["To", "Cc"])
+def test_a_list_that_was_cut_leaves_a_remark(field: str):
+    def said(people: int) -> tuple[str, ...]:
+        return message_of(f"From: a@b.example\n{field}: {', '.join(f'a{at}@example.com' for at in range(people))}\n\nhi\n".encode()).defects
+
+    assert said(1_000) == ()
+    assert said(1_200) == (f"of {field} the first 1000 addresses were read, the rest is only in the raw mail",)
+    many = b"From: a@b.example\n" + f"{field}: a@example.com\n".encode() * 60 + b"\nhi\n"
+    assert message_of(many).defects == (f"of {field} the first 50 addresses were read, the rest is only in the raw mail",)
+
+
+def test_a_subject_and_references_that_were_cut_leave_a_remark():
+    ids = " ".join(f"<{at}@x>" for at in range(150))
+    mail = message_of(f"From: a@b.example\nSubject: {'x' * 2_000}\nReferences: {ids}\n\nhi\n".encode())
+    assert mail.defects == ("the subject was read up to 998 characters", "of References the first and the newest 99 were read")
+    assert (len(mail.subject), mail.references[0], mail.references[-1]) == (998, "0@x", "149@x")
 
 
 def test_an_address_is_not_longer_than_smtp_allows():
@@ -81,7 +102,7 @@ def test_an_address_is_not_longer_than_smtp_allows():
 
 @given(st.text(alphabet='a@<>()[]",;:\\ \t=?.é\udcff', max_size=200))
 def test_any_field_is_read_and_what_comes_out_is_clean(written: str):
-    found, _ = read_addresses(written)
+    found = read_addresses(written).addresses
     for each in found:
         assert "@" in each.address
         assert not set(each.address) & set("<> \t\r\n") or each.address.startswith('"')
