@@ -122,4 +122,4 @@ class Daemon:
         """SIGTERM, and its exit code."""
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=30)
+        return self.process.wait(timeout=120)

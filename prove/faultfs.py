@@ -28,7 +28,7 @@ from typing import Any, Literal
 import msgspec
 
 Operation = Literal["*", "open", "create", "read", "write", "fsync", "fsyncdir", "truncate", "rename", "unlink", "mkdir"]
-START_SECONDS = 20.0
+START_SECONDS = 120.0
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,7 +13,7 @@ from typing import Any
 from prove.ports import free_ports
 
 USER = "nobody"  # PostgreSQL refuses root
-START_SECONDS = 60.0
+START_SECONDS = 180.0
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",

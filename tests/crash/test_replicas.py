@@ -14,7 +14,7 @@ from prove.proxy import CuttingProxy
 from prove.relay import RecordingRelay
 from prove.replicas import KINDS, SETTINGS, disturb
 
-WAIT_SECONDS = 60
+WAIT_SECONDS = 180
 pytestmark = pytest.mark.timeout(600)
 
 
@@ -59,14 +59,14 @@ def start(tmp_path, postgres_server, database):
 
 
 def mail(daemon: Daemon, name: str) -> None:
-    with smtplib.SMTP("127.0.0.1", daemon.smtp_port, timeout=30) as client:
+    with smtplib.SMTP("127.0.0.1", daemon.smtp_port, timeout=60) as client:
         client.sendmail(
             f"{name}@x.example", ["help@localhost"], f"From: {name}@x.example\r\nSubject: {name}\r\nMessage-ID: <{name}@x>\r\n\r\nHelp.\r\n"
         )
 
 
 def get(daemon: Daemon, path: str, body: str | None = None) -> tuple[int, bytes]:
-    connection = http.client.HTTPConnection("127.0.0.1", daemon.http_port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", daemon.http_port, timeout=60)
     try:
         connection.request("POST" if body else "GET", path, body)
         answer = connection.getresponse()

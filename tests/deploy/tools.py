@@ -17,7 +17,7 @@ OF_THE_PROCESS = {"process_resident_memory_bytes"}
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     beside = Path(sys.executable).parent / arguments[0]
     program = str(beside) if beside.exists() else arguments[0]
-    return subprocess.run([program, *arguments[1:]], capture_output=True, text=True, timeout=60, check=False, cwd=DEPLOY)
+    return subprocess.run([program, *arguments[1:]], capture_output=True, text=True, timeout=180, check=False, cwd=DEPLOY)
 
 
 def unknown_series(expression: str) -> set[str]:

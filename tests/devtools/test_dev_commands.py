@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def dev(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "dev", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run([sys.executable, "dev", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=180, check=False)
 
 
 def test_a_command_that_is_not_there_is_answered_with_the_nearest_name():

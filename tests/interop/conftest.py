@@ -28,7 +28,7 @@ NEEDED = {
 }
 FOR_ROOT = ("postfix", "dovecot")
 SEARCH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
-WAIT_SECONDS = 30.0
+WAIT_SECONDS = 120.0
 
 
 def usable(program: str) -> bool:
@@ -47,13 +47,13 @@ class Site:
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "triaged", "--config", str(self.daemon.configuration), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+        return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
     def objects(self, *arguments: str) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.command(*arguments, "--json").stdout.splitlines()]
 
     def metrics(self) -> str:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.daemon.http_port}/metrics", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.daemon.http_port}/metrics", timeout=60) as answer:
             return answer.read().decode()
 
     def until(self, found: Callable[[], Any]) -> Any:

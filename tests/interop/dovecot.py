@@ -118,7 +118,7 @@ class Dovecot:
         return PASSWORD.replace(" ", "")
 
     def _wait(self) -> None:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
             try:
                 imaplib.IMAP4("127.0.0.1", self.port, timeout=5).logout()
@@ -135,7 +135,7 @@ class Dovecot:
 
     def login(self, user: str) -> imaplib.IMAP4:
         """A client of this user, to do what other mail programs do."""
-        client = imaplib.IMAP4("127.0.0.1", self.port, timeout=20)
+        client = imaplib.IMAP4("127.0.0.1", self.port, timeout=60)
         client.login(user, self.password)
         return client
 

@@ -21,7 +21,7 @@ MAIL = "From: Ana <ana@example.org>\nTo: help@localhost\nSubject: The door is lo
 def curl(site, *arguments, path="", data=""):
     address = f"http://127.0.0.1:{site.daemon.http_port}{path}" if path else ""
     command = ["curl", "--silent", "--show-error", "--max-time", "30", "--write-out", "\n%{http_code} %{content_type}", *arguments]
-    done = subprocess.run([*command, *([address] if address else [])], input=data, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([*command, *([address] if address else [])], input=data, capture_output=True, text=True, timeout=180, check=False)
     assert done.returncode == 0, done.stderr
     body, _, last = done.stdout.rpartition("\n")
     status, _, kind = last.partition(" ")

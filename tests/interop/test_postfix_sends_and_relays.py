@@ -77,7 +77,7 @@ class Postfix:
 
     def _do(self, what: str) -> None:
         command = [str(shutil.which("postfix", path=SEARCH)), "-c", str(self.folder / "etc"), what]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
 
     def stop(self) -> None:
@@ -92,7 +92,7 @@ class Postfix:
         return any(file.is_file() for file in (self.folder / "queue" / "deferred").rglob("*"))
 
     def send(self, message: EmailMessage) -> None:
-        with smtplib.SMTP("127.0.0.1", self.port, timeout=20) as smtp:
+        with smtplib.SMTP("127.0.0.1", self.port, timeout=60) as smtp:
             smtp.send_message(message)
 
 

@@ -6,7 +6,7 @@ import subprocess
 def swaks(site, *arguments, sender="ana@example.org", recipient="help@localhost"):
     server = f"127.0.0.1:{site.daemon.smtp_port}"
     command = ["swaks", "--server", server, "--from", sender, "--to", recipient, "--helo", "client.example.org", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
 
 
 def test_a_mail_becomes_a_ticket_and_is_acknowledged(site):

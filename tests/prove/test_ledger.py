@@ -11,7 +11,7 @@ from prove.crash import finish
 from prove.daemon import Daemon
 from prove.relay import RecordingRelay
 
-WAIT_SECONDS = 60.0
+WAIT_SECONDS = 180.0
 
 
 def some_of_everything(ledger: Ledger) -> bool:

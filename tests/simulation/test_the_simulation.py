@@ -36,7 +36,7 @@ def test_a_seed_gives_the_same_trace_in_every_process_and_another_seed_another()
     traces = []
     for seed in ("7", "7", "8"):
         command = [sys.executable, "-m", "prove.simulate", "--seed", seed, "--steps", "500"]
-        ran = subprocess.run(command, capture_output=True, text=True, timeout=100, cwd=Path(__file__).parents[2], env=os.environ)
+        ran = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=Path(__file__).parents[2], env=os.environ)
         assert ran.returncode == 0, ran.stdout + ran.stderr
         traces.append(re.search(r"^trace ([0-9a-f]{64})$", ran.stdout, re.MULTILINE).group(1))
     assert traces[0] == traces[1] != traces[2]

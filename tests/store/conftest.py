@@ -71,6 +71,6 @@ def run_python() -> Callable[..., subprocess.CompletedProcess[str]]:
         root = str(Path(__file__).parents[2])
         environment = os.environ | {"PYTHONPATH": root, "TRIAGED_CRASH_AT": crash_at}
         command = [sys.executable, "-c", program, *(str(each) for each in arguments)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
+        return subprocess.run(command, capture_output=True, text=True, timeout=180, env=environment)
 
     return run

@@ -97,7 +97,7 @@ class Site:
             return 0, b""
 
     def until(self, holds: Callable[[], bool]) -> None:
-        for _ in range(600):
+        for _ in range(4_000):
             if holds():
                 return
             time.sleep(0.03)
@@ -106,7 +106,7 @@ class Site:
     def request(
         self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None, port: int | None = None
     ) -> tuple[int, bytes]:
-        connection = http.client.HTTPConnection("127.0.0.1", port or self.http, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", port or self.http, timeout=60)
         try:
             connection.request(method, path, body or None, dict(headers or {}))
             response = connection.getresponse()
@@ -115,7 +115,7 @@ class Site:
             connection.close()
 
     def mail(self, text: str, sender: str = "ana@example.com", recipient: str = "desk@example.org") -> str:
-        with smtplib.SMTP("127.0.0.1", self.smtp, timeout=10) as smtp:
+        with smtplib.SMTP("127.0.0.1", self.smtp, timeout=60) as smtp:
             smtp.ehlo("client.example.com")
             smtp.mail(sender)
             smtp.rcpt(recipient)

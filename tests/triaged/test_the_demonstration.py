@@ -54,7 +54,7 @@ def test_it_stays_up_until_interrupted_and_shows_each_new_mail(ending: signal.Si
             if "words" in line:
                 break
         process.send_signal(ending)
-        _, err = process.communicate(timeout=30)
+        _, err = process.communicate(timeout=180)
     finally:
         process.kill()
         process.wait()

@@ -23,7 +23,7 @@ from store.store import Store
 from tests.rules.worlds import DESK
 from triaged import clock
 
-WAIT_SECONDS = 60.0
+WAIT_SECONDS = 180.0
 
 
 class FetchingDesk:

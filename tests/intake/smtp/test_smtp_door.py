@@ -50,7 +50,7 @@ class Door:
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(10)
 
     def client(self):
-        return smtplib.SMTP("127.0.0.1", self.door.port, local_hostname="client.example", timeout=10)
+        return smtplib.SMTP("127.0.0.1", self.door.port, local_hostname="client.example", timeout=60)
 
     def raw(self):
         self.clients.append(Raw(self.door.port))
@@ -77,7 +77,7 @@ class Raw:
     """A client that says exactly the bytes it is told."""
 
     def __init__(self, port):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=10)
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=60)
         self.file = self.socket.makefile("rb")
         self.greeting = self.reply()
 
@@ -281,7 +281,7 @@ def test_connections_are_counted_and_given_back(make_door):
     assert door.raw().greeting.startswith("421 4.7.0 too many connections")
     first.say("QUIT")
     first.socket.close()
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while not (again := door.raw()).greeting.startswith("220"):
         assert time.monotonic() < deadline
     assert second.say("NOOP").startswith("250")
@@ -383,7 +383,7 @@ def test_a_failed_tls_handshake_gives_its_place_back_once(make_door):
     assert client.say("STARTTLS").startswith("220")
     client.socket.sendall(b"this is no handshake\r\n" * 10)
     client.until_closed()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while (again := door.raw()).greeting[:3] != "220":
         assert time.monotonic() < deadline
     assert door.raw().greeting.startswith("421"), "one place, not two"

@@ -37,7 +37,7 @@ def count(store: Store) -> int:
 
 
 def until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while not holds():
         assert time.monotonic() < deadline, "it never came to be"
         time.sleep(0.02)
