@@ -29,8 +29,9 @@ default written here. `triaged check` tells what is wrong, with file and line; `
 - Secrets stand in files of their own. A key that ends in `_file` names one: beside the configuration file, or in
   `$CREDENTIALS_DIRECTORY`.
 - Units stand at the end of a key's name.
-- SIGHUP reads the file again. What is bound at start (listeners, the store, the process) waits for a restart; when the new file is not
-  valid the old one stays in force, the log says why, and `triaged_config_reload_success` is 0.
+- SIGHUP reads the file again. People, rules, sources, mailboxes and tokens follow at once; what is bound at start (listeners, limits,
+  the relay, the store, the process) waits for a restart, and the log names its table. When the new file is not valid the old one stays
+  in force, the log says why, and `triaged_config_reload_success` is 0.
 
 This page is generated from the program: `python -m triaged.reference`.
 """

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import Protocol
 
 import structlog
 from prometheus_client import Gauge
@@ -17,14 +16,6 @@ PROOF_EVERY_SECONDS, PROOF_LIMIT_SECONDS = 15.0, 60.0
 SILENT_SECONDS = 600.0
 
 
-class Fetches(Protocol):
-    """A worker that looks through a mailbox."""
-
-    @property
-    def silent_seconds(self) -> float:
-        """How long ago it did so without an error."""
-
-
 READY = Gauge("triaged_ready", "1 while the process can keep its word, as /readyz says, else 0.")
 
 
@@ -37,11 +28,14 @@ class Readiness:
         *,
         closed_because: Callable[[], Transient | None],
         draining: Callable[[], bool],
-        mailboxes: Mapping[str, Fetches] | None = None,
+        silent_seconds: Callable[[], Mapping[str, float]] = dict,
     ) -> None:
-        """`closed_because` is the doors' own reason; `draining` says that the process ends."""
+        """`closed_because` is the doors' own reason; `draining` says that the process ends.
+
+        `silent_seconds` says of each mailbox that is fetched here how long ago it was looked through.
+        """
         self._store, self._closed_because, self._draining = store, closed_because, draining
-        self._mailboxes = dict(mailboxes or {})
+        self._silent_seconds = silent_seconds
         self._written = clock.monotonic()
         READY.set_function(lambda: float(not self.reasons()))  # values in memory, no look at the store
         postgres = store.settings.postgres
@@ -80,5 +74,5 @@ class Readiness:
 
     def degraded(self) -> list[str]:
         """What does not work and is no reason to send us no traffic: another process could not reach that mailbox either."""
-        silent = {name: each.silent_seconds for name, each in self._mailboxes.items()}
-        return [f"mailbox {name} was not fetched for {seconds:.0f} s" for name, seconds in silent.items() if seconds > SILENT_SECONDS]
+        silent = self._silent_seconds().items()
+        return [f"mailbox {name} was not fetched for {seconds:.0f} s" for name, seconds in silent if seconds > SILENT_SECONDS]

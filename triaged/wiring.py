@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import structlog
+from msgspec.structs import replace
 from prometheus_client import Gauge
 
 from casework.timers import Timers
 from intake.accept import Acceptor
 from intake.http import HttpDoor
-from intake.imap.mailbox import MailboxWorker
-from intake.settings import on_loopback
+from intake.settings import IntakeSettings, on_loopback
 from intake.smtp.door import SmtpDoor
 from intake.worker import Triage
 from itsm.errors import Transient, TriagedError
@@ -31,7 +31,8 @@ from triaged.composition import InForce, Keys, in_force
 from triaged.configuration import Configuration
 from triaged.gauges import EVERY_SECONDS, TOTALS_EVERY_SECONDS, Gauges
 from triaged.loading import Loaded, load
-from triaged.oauth.source import TokenSource
+from triaged.mailboxes import Mailboxes
+from triaged.oauth.tokens import Tokens
 from triaged.readiness import Readiness
 from triaged.roles import DOORS, EVERY, NOTIFY, ROLES, TIMERS, TRIAGE
 from triaged.supervise import Door, Supervisor, Worker, periodic
@@ -43,6 +44,7 @@ RELOADED = Gauge("triaged_config_reload_success", "1 when the configuration was 
 RELOADED_AT = Gauge("triaged_config_reload_success_timestamp_seconds", "When it was last read without a finding.")
 LOOK_EVERY_SECONDS, SWEEP_EVERY_SECONDS, TOKENS_EVERY_SECONDS = 2.0, 3600.0, 60.0
 OUTBOX_FOLDER = "outbox"
+BOUND = ("intake", "notifier", "store", "process", "webportal")  # tables of which a reload says that they wait for a restart
 FATAL_EXIT = 1
 
 log = structlog.get_logger("daemon")
@@ -73,7 +75,7 @@ class Daemon:
         self.acceptor = Acceptor(
             self.store, wake=self._accepted, pending_limit=intake.pending_limit, minimum_free_bytes=configuration.store.minimum_free_bytes
         )
-        self.tokens = {each.name: TokenSource(each, self.store) for each in configuration.oauth}
+        self.tokens = Tokens(self.store, configuration.oauth)
         self.notifier = self._notifier(configuration)
         self.triage = Triage(
             self.store,
@@ -83,12 +85,12 @@ class Daemon:
             on_outgoing=self.notifier.wake,
         )
         self._timers = Timers(self.store, casework=lambda: self.in_force.casework, on_outgoing=self.notifier.wake)
-        self.mailboxes = [MailboxWorker(each, self.store, self.acceptor, bearer=self.tokens.get(each.oauth)) for each in intake.mailbox]
+        self.mailboxes = Mailboxes(self.store, self.acceptor, self.tokens, intake.mailbox)
         self.readiness = Readiness(
             self.store,
             closed_because=lambda: self.acceptor.closed_because,
             draining=lambda: self.supervisor.draining,
-            mailboxes={each.mailbox.name: each for each in self.mailboxes},
+            silent_seconds=self.mailboxes.silent_seconds,
         )
         self._gauges = Gauges(self.store)
         self.smtp = self._smtp(configuration)
@@ -101,7 +103,7 @@ class Daemon:
         settings, domain = configuration.notifier, self.in_force.casework.desk.domain
         submitters: list[Submitter]
         if settings.relay is not None:
-            bearer = self.tokens.get(settings.relay.oauth)
+            bearer = self.tokens.bearer(settings.relay.oauth)
             submitters = [Relay(settings.relay, local_hostname=domain, bearer=bearer) for _ in range(settings.relay.connections)]
         else:
             submitters = [Folder(Path(settings.folder) if settings.folder else self.store.directory / OUTBOX_FOLDER)]
@@ -173,7 +175,7 @@ class Daemon:
         of_role = {
             DOORS: [
                 periodic("look", LOOK_EVERY_SECONDS, self._look),
-                *(Worker(name=f"mailbox {each.mailbox.name}", run=each.run, stop=each.stop) for each in self.mailboxes),
+                Worker(name="mailboxes", run=self.mailboxes.run, stop=self.mailboxes.stop),
             ],
             TRIAGE: [Worker(name="triage", run=self.triage.run, stop=self.triage.stop)],
             NOTIFY: [Worker(name="notifier", run=self.notifier.run, stop=self.notifier.stop)],
@@ -186,7 +188,7 @@ class Daemon:
         return [
             *(Worker(name="http", run=server.run, stop=server.stop) for server in self.web),
             *(worker for role in ROLES if role in self.roles for worker in of_role[role]),
-            *([periodic("oauth", TOKENS_EVERY_SECONDS, self._refresh_tokens)] if self.tokens else []),
+            periodic("oauth", TOKENS_EVERY_SECONDS, self.tokens.refresh_early),
             periodic("heartbeat", self.readiness.every_seconds, self.readiness.prove),
             periodic("gauges", EVERY_SECONDS, self._gauges.refresh),
         ]
@@ -194,10 +196,6 @@ class Daemon:
     async def _look(self) -> None:
         """The doors look at disk and backlog."""
         await asyncio.to_thread(self.acceptor.look)
-
-    async def _refresh_tokens(self) -> None:
-        """Each in a thread: an issuer that does not answer holds nobody else up."""
-        await asyncio.gather(*(asyncio.to_thread(each.refresh_early) for each in self.tokens.values()))
 
     async def _sweep(self) -> None:
         """Retention, a batch a transaction."""
@@ -215,8 +213,9 @@ class Daemon:
             _reloaded(success=False)
             log.error("configuration not reloaded, the old one stays in force", error=str(error))
             return
-        restart = [name for name in ("intake", "notifier", "store", "process") if _bound(fresh, name) != _bound(self.in_force, name)]
+        restart = [name for name in BOUND if _bound(fresh, name) != _bound(self.in_force, name)]
         self.in_force = fresh
+        self.mailboxes.want(loaded.configuration.intake.mailbox, tokens_changed=self.tokens.replace(loaded.configuration.oauth))
         logs.set_level(loaded.configuration.log.level)
         _reloaded(success=True)
         log.info("configuration reloaded", ruleset=fresh.casework.ruleset.sha256[:12], wait_for_restart=restart)
@@ -230,7 +229,9 @@ class Daemon:
 
 
 def _bound(found: InForce, name: str) -> object:
-    return getattr(found.configuration, name)
+    """A table without what a reload does replace."""
+    table = getattr(found.configuration, name)
+    return replace(table, mailbox=(), source=()) if isinstance(table, IntakeSettings) else table
 
 
 def _begin(tx: Tx) -> Keys:

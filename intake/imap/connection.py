@@ -179,11 +179,13 @@ class Pipe:
     def __init__(self) -> None:
         """Open both ends."""
         self.reader, self._writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._closing, self._closed = threading.Lock(), False
 
     def wake(self) -> None:
-        """Wake it; a pipe that is full has woken it already."""
-        with contextlib.suppress(BlockingIOError):
-            os.write(self._writer, b"!")
+        """Wake it; a pipe that is full has woken it already, and nobody waits at one that is closed."""
+        with self._closing, contextlib.suppress(BlockingIOError):
+            if not self._closed:
+                os.write(self._writer, b"!")
 
     def drain(self) -> None:
         """Forget that we were woken."""
@@ -196,9 +198,11 @@ class Pipe:
             self.drain()
 
     def close(self) -> None:
-        """Close both ends."""
-        os.close(self.reader)
-        os.close(self._writer)
+        """Close both ends, by the thread that waits."""
+        with self._closing:
+            self._closed = True
+            os.close(self.reader)
+            os.close(self._writer)
 
 
 class Client(imapclient.IMAPClient):  # type: ignore[misc]  # imapclient ships no types

@@ -40,6 +40,13 @@ PASSED = Gauge("triaged_mailbox_passed", "Mails that are passed now: too large, 
 log = structlog.get_logger("imap")
 
 
+def forget(name: str) -> None:
+    """A mailbox is fetched here no more: its gauges of state are another's, or nobody's."""
+    for gauge in (SUCCESS, IDLE_UP, MISSING, PASSED):
+        with contextlib.suppress(KeyError):  # it never came so far
+            gauge.remove(name)
+
+
 class LeaseElsewhere(Transient):
     """Another process polls this mailbox."""
 
@@ -64,27 +71,28 @@ class MailboxWorker:
         self._folders = [
             Folder(mailbox, name, store, accept=self._accept, hold=self._hold, stopping=self._must_pause) for name in mailbox.folders
         ]
-        self.last_success = time.monotonic()
-        SUCCESS.labels(mailbox.name).set(store.clock().timestamp())
+        self._stands_by = False
+        self._well()
         IDLE_UP.labels(mailbox.name).set(0)
 
     @property
     def silent_seconds(self) -> float:
-        """How long ago the mailbox was last looked through."""
-        return time.monotonic() - self.last_success
+        """How long ago the mailbox was last looked through; 0 while another process does it."""
+        return 0.0 if self._stands_by else time.monotonic() - self.last_success
 
     async def run(self) -> None:
-        """Work in a thread of our own until stopped; cancelled, the connection is cut under it."""
+        """Work in a thread of our own until stopped, once; cancelled, the connection is cut under it."""
         self._loop = asyncio.get_running_loop()
         ended: asyncio.Future[None] = self._loop.create_future()
 
         def live() -> None:
+            died: BaseException | None = None
             try:
                 self._live()
-            except BaseException as error:  # a bug ends the worker, and the supervisor says so
-                self._tell(ended, error)
-                raise
-            self._tell(ended, None)
+            except BaseException as error:  # the boundary of the thread: `run` raises it, and the supervisor says so
+                died = error
+            self._pipe.close()
+            self._tell(ended, died)
 
         thread = threading.Thread(target=live, name=f"imap-{self.mailbox.name}", daemon=True)
         thread.start()
@@ -92,14 +100,19 @@ class MailboxWorker:
             await ended
         finally:
             self._stopping = True
-            self._cut()
+            self.cut()
 
     def stop(self) -> None:
         """Finish the mail at hand, then end."""
         self._stopping = True
         self._pipe.wake()
 
-    def _cut(self) -> None:
+    def wake(self) -> None:
+        """Look, or connect, now and not when it is time."""
+        self._pipe.wake()
+
+    def cut(self) -> None:
+        """Cut the connection, from any thread; who is not stopped connects anew."""
         session = self._session
         if session is not None:
             session.abort()
@@ -134,6 +147,7 @@ class MailboxWorker:
     def _pause(self, state: tenacity.RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
         if isinstance(error, LeaseElsewhere):
+            self._stand_by()
             return self.mailbox.poll_seconds
         self._failures += 1
         ERRORS.labels(self.mailbox.name).inc()
@@ -151,6 +165,8 @@ class MailboxWorker:
     def _connected(self) -> None:
         """One connection, from login until it fails or we are told to end."""
         self._take_lease()
+        if self._stands_by:
+            self._well()  # from now on it is we who may be silent
         self._session = session = Session(self.mailbox, bearer=self._bearer, pipe=self._pipe)
         try:
             idles = self.mailbox.idle and session.can("IDLE")
@@ -181,8 +197,18 @@ class MailboxWorker:
             self._reconciled_at = time.monotonic()
         PASSED.labels(self.mailbox.name).set(self._store.read(mailboxes.skipped_counts).get(self.mailbox.name, 0))
         self._failures = 0
+        self._well()
+
+    def _well(self) -> None:
+        """It was looked through, or we have only just begun: silence counts from here."""
+        self._stands_by = False
         self.last_success = time.monotonic()
         SUCCESS.labels(self.mailbox.name).set(self._store.clock().timestamp())
+
+    def _stand_by(self) -> None:
+        """Another process fetches: its silence is told there, and an alarm here would be false."""
+        self._stands_by = True
+        forget(self.mailbox.name)
 
     def _rest(self, session: Session, *, idles: bool) -> None:
         if time.monotonic() > self._pass_until:

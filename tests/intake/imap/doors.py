@@ -3,7 +3,7 @@
 import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -46,8 +46,12 @@ class FetchingDesk:
     def poll(self, mailbox: Mailbox, **options: Any) -> MailboxWorker:
         """Start a poller."""
         worker = MailboxWorker(mailbox, self.store, self.acceptor, **options)
-        self.running.append((worker, asyncio.run_coroutine_threadsafe(worker.run(), self.loop)))
+        self.running.append((worker, self.submit(worker.run())))
         return worker
+
+    def submit(self, work: Coroutine[Any, Any, None]) -> "Future[None]":
+        """Run it on the loop."""
+        return asyncio.run_coroutine_threadsafe(work, self.loop)
 
     def stop(self) -> None:
         """End the pollers; raises what one of them died of."""
