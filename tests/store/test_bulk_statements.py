@@ -5,10 +5,11 @@ from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import bindparam, text, update
+from sqlalchemy.exc import IntegrityError
 
 from itsm.errors import Conflict
 from store import budgets, tickets
-from store.bulk import Bulk
+from store.bulk import ROWS_A_BLOCK, Bulk, BulkInsert
 from store.desk_schema import counter
 from store.schema import DESK_ID
 from store.store import Store
@@ -33,6 +34,29 @@ def test_rows_are_put_in_the_order_of_the_statement_and_counted(store: Store) ->
 def test_no_rows_are_no_statement(store: Store) -> None:
     broken = Bulk(text("INSERT INTO nowhere VALUES (:a)"), "a")
     assert store.write(lambda tx: broken(tx, [])).result() == 0
+
+
+@pytest.mark.parametrize("count", [1, ROWS_A_BLOCK - 1, ROWS_A_BLOCK, ROWS_A_BLOCK + 1, 3 * ROWS_A_BLOCK + 2])
+def test_rows_in_blocks_are_the_rows_that_were_given(store: Store, count: int) -> None:
+    keep = BulkInsert(counter, *("next", "name", "desk_id"), on_conflict="(desk_id, name) DO UPDATE SET next = excluded.next")
+    rows = [(number, f"counter {number}", DESK_ID) for number in range(count)]
+
+    def work(tx: Tx) -> tuple[int, list[tuple[int, str]]]:
+        keep(tx, [(-1, "counter 0", DESK_ID)])  # one of them is there already
+        written = keep(tx, rows)
+        query = text("SELECT next, name FROM counter WHERE name LIKE 'counter %'")
+        return written, sorted((row.next, row.name) for row in tx.connection.execute(query))
+
+    assert store.write(work).result() == (count, [(number, name) for number, name, _ in rows])
+
+
+def test_a_block_with_a_row_that_is_refused_leaves_nothing(store: Store) -> None:
+    keep = BulkInsert(counter, "desk_id", "name", "next")
+    twice = [(DESK_ID, f"counter {number % ROWS_A_BLOCK}", 1) for number in range(ROWS_A_BLOCK + 1)]
+    with pytest.raises((IntegrityError, Conflict)):  # as each engine says it
+        store.write(lambda tx: keep(tx, twice)).result()
+    query = text("SELECT count(*) FROM counter WHERE name LIKE 'counter %'")
+    assert store.read(lambda tx: tx.connection.execute(query).scalar_one()) == 0
 
 
 def test_one_budget_of_many_that_is_used_up_refuses_them_all(store: Store) -> None:

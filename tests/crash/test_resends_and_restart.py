@@ -1,0 +1,66 @@
+"""Killed while alerts come again that the state cache knows: every delivery keeps its one outcome, no incident is made twice (P1, P2)."""
+
+import json
+import sqlite3
+import time
+import urllib.error
+import urllib.request
+
+import pytest
+
+from prove import ledger as books
+from prove.daemon import Daemon
+from prove.ports import free_ports
+
+ALERTS, DELIVERIES, WAIT_SECONDS = 7, 40, 60.0
+BODY = json.dumps(
+    {
+        "version": "4",
+        "alerts": [
+            {"labels": {"alertname": f"A{number}"}, "status": "firing", "startsAt": "2026-03-23T10:00:00Z"} for number in range(ALERTS)
+        ],
+    }
+).encode()
+
+
+def post(daemon):
+    """The inbox id that was acknowledged, None when nothing was."""
+    request = urllib.request.Request(f"http://127.0.0.1:{daemon.http_port}/hooks/alertmanager", BODY)
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return json.load(answer)["inbox_id"]
+    except (urllib.error.URLError, OSError):
+        return None
+
+
+def rows(folder, query):
+    connection = sqlite3.connect(f"file:{folder}/var/triaged.sqlite?mode=ro", uri=True, timeout=10)
+    try:
+        return connection.execute(query).fetchall()
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize("step", ["triage.before_commit", "triage.after_commit"])
+def test_a_kill_between_resends_loses_no_outcome_and_doubles_no_incident(tmp_path, step):
+    daemon = Daemon(tmp_path, *free_ports(1))
+    try:
+        daemon.start(crash_at=f"{step}:4")
+        assert daemon.wait_ready()
+        acknowledged = []
+        deadline = time.monotonic() + WAIT_SECONDS
+        while daemon.alive() and time.monotonic() < deadline:
+            acknowledged += [each for each in [post(daemon)] if each]
+        assert not daemon.alive(), "the step was never reached"
+        books.end_leases(tmp_path)
+        daemon.start()
+        assert daemon.wait_ready()
+        acknowledged += [post(daemon) for _ in range(DELIVERIES)]
+        assert books.comes_to_nothing(lambda: books.pending(tmp_path)), "what was accepted is not triaged"
+    finally:
+        daemon.kill()
+    stored = rows(tmp_path, "SELECT id, state, outcomes FROM inbox ORDER BY id")
+    assert {f"in-{each}" for each, _, _ in stored} >= set(acknowledged)
+    assert [(state, outcomes) for _, state, outcomes in stored[:1]] == [("done", "C" * ALERTS)]
+    assert {(state, outcomes) for _, state, outcomes in stored[1:]} == {("done", "D" * ALERTS)}
+    assert rows(tmp_path, "SELECT count(*) FROM ticket") == [(ALERTS,)]
