@@ -2,8 +2,10 @@
 
 A delivery is remembered after the commit that merged it. While the row of its series has the version of that commit, the
 same octets are a `duplicate` (rules.resend); the version is read in the transaction that says so, so neither a restart, nor
-another replica, nor a resolve in between can make the cache lie. Counts and times of re-sends are gathered here and written
-in batches: a crash may lose those of the last seconds, never an outcome.
+another replica, nor a resolve in between can make the cache lie. A body of which every delivery is known is remembered as a
+whole by its hash: it need not be cut into alerts again, and its versions hold as long as nobody wrote a series (the stamp of
+store.series_rows). Counts and times of re-sends are gathered here and written in batches: a crash may lose those of the last
+seconds, never an outcome.
 """
 
 import threading
@@ -21,6 +23,8 @@ from store.transaction import Tx
 
 MAX_DELIVERIES = 100_000
 MAX_DELIVERY_BYTES = 4_096  # octets of one that is kept
+MAX_PLACES = 1_000_000  # in the bodies that are kept: one a delivery, and for each body
+PLACES_A_BODY = 32
 MAX_FLUSHED = 500  # series a transaction
 
 
@@ -37,16 +41,34 @@ class Known(msgspec.Struct, kw_only=True, eq=False):
     touch: Touch
 
 
+class Body(msgspec.Struct, kw_only=True, eq=False):
+    """A body of which every delivery was merged. `checked` is the stamp under which the versions were read last.
+
+    `count` and `received_at` are of its re-sends that are not dealt out to their series yet.
+    """
+
+    digest: bytes
+    known: tuple[Known, ...]
+    checked: object = None
+    count: int = 0
+    received_at: datetime | None = None
+
+
 class Repeat(msgspec.Struct, frozen=True, kw_only=True):
     """An envelope of which every part is known."""
 
     inbox_id: int
     received_at: datetime
-    known: tuple[Known, ...]
+    body: Body
+
+    @property
+    def parts(self) -> int:
+        """How many it has."""
+        return len(self.body.known)
 
     def speaks_of(self, series: set[tuple[str, str]]) -> bool:
         """Whether one of its parts is a delivery of one of these series."""
-        return any(known.series in series for known in self.known)
+        return bool(series) and any(known.series in series for known in self.body.known)
 
 
 class Resends:
@@ -56,6 +78,9 @@ class Resends:
         """Empty; `limit` 0 remembers nothing."""
         self._limit = limit
         self._known: dict[bytes, Known] = {}
+        self._bodies: dict[bytes, Body] = {}
+        self._places = 0
+        self._waiting: dict[bytes, Body] = {}  # bodies whose re-sends are not dealt out
         self._touches: dict[int, tuple[Known, Touch]] = {}
         self._rules: object = None
         self._lock = threading.Lock()
@@ -66,16 +91,36 @@ class Resends:
             with self._lock:
                 self._rules = rules
                 self._known.clear()
+                self._bodies.clear()
+                self._places = 0
 
-    def find(self, deliveries: Sequence[bytes]) -> tuple[Known, ...] | None:
-        """What is known of the deliveries, None when one of them is not."""
+    def body(self, digest: bytes) -> Body | None:
+        """The body of that hash, None when it is not known as a whole."""
+        return self._bodies.get(digest)
+
+    def find(self, digest: bytes, deliveries: Sequence[bytes]) -> Body | None:
+        """The body of these deliveries, None when one of them is not known; from now on it is known by its hash."""
         found = []
         for each in deliveries:
             known = self._known.get(each)
             if known is None:
                 return None
             found.append(known)
-        return tuple(found)
+        if not found:
+            return None
+        body = Body(digest=digest, known=tuple(found))
+        with self._lock:
+            self._forget(digest)
+            self._bodies[digest] = body
+            self._places += len(found) + PLACES_A_BODY
+            while self._places > MAX_PLACES:
+                self._forget(next(iter(self._bodies)))
+        return body
+
+    def _forget(self, digest: bytes) -> None:
+        body = self._bodies.pop(digest, None)
+        if body is not None:
+            self._places -= len(body.known) + PLACES_A_BODY
 
     def remember(self, delivery: bytes, known: Known) -> None:
         """Keep a delivery that was committed."""
@@ -93,29 +138,52 @@ class Resends:
         One that speaks of such a series is left, so that deliveries of a series are judged in their order. Raises Conflict
         when somebody else decided one of the envelopes.
         """
-        versions = series_rows.versions(tx, {known.series_id for each in repeats for known in each.known})
-        for each in repeats:
-            stale |= {known.series_id for known in each.known if versions.get(known.series_id) != known.version}
-        held = [each for each in repeats if not any(known.series_id in stale for known in each.known)]
-        inbox.record_same(tx, [(each.inbox_id, len(each.known)) for each in held], Outcome.DUPLICATE)
-        tx.on_commit(lambda: self._touch(held))
+        stamp = series_rows.stamp(tx)
+        bodies = {id(each.body): each.body for each in repeats}
+        unsure = [body for body in bodies.values() if stamp is None or body.checked != stamp]
+        versions = series_rows.versions(tx, {known.series_id for body in unsure for known in body.known})
+        for body in unsure:
+            stale |= {known.series_id for known in body.known if versions.get(known.series_id) != known.version}
+        moved = {at for at, body in bodies.items() if stale and any(known.series_id in stale for known in body.known)}
+        held = [each for each in repeats if id(each.body) not in moved]
+        inbox.record_same(tx, [(each.inbox_id, each.parts) for each in held], Outcome.DUPLICATE)
+        checked = [body for body in unsure if id(body) not in moved]
+        tx.on_commit(lambda: self._settled(held, checked, stamp, [bodies[at].digest for at in moved]))
         return held
 
-    def _touch(self, held: Iterable[Repeat]) -> None:
+    def _settled(self, held: Iterable[Repeat], checked: Iterable[Body], stamp: object, moved: Iterable[bytes]) -> None:
         with self._lock:
+            for body in checked:
+                body.checked = stamp
+            for digest in moved:
+                self._forget(digest)
             for each in held:
-                for known in each.known:
-                    _, before = self._touches.get(known.series_id, (known, None))
-                    one = Touch(started_at=known.touch.started_at, firing=known.touch.firing, count=1, received_at=each.received_at)
-                    self._touches[known.series_id] = known, together(before, one) if before else one
+                body = each.body
+                body.count += 1
+                body.received_at = each.received_at if body.received_at is None else max(body.received_at, each.received_at)
+                self._waiting[body.digest] = body
+
+    def _deal_out(self) -> None:
+        """Give the re-sends of bodies to the series they speak of. Call it with the lock held."""
+        for body in self._waiting.values():
+            assert body.received_at is not None, "a body that waits was received"
+            for known in body.known:
+                one = Touch(started_at=known.touch.started_at, firing=known.touch.firing, count=body.count, received_at=body.received_at)
+                _, before = self._touches.get(known.series_id, (known, None))
+                self._touches[known.series_id] = known, together(before, one) if before else one
+            body.count, body.received_at = 0, None
+        self._waiting.clear()
 
     @property
     def touched(self) -> int:
-        """How many series have re-sends that are not written yet."""
-        return len(self._touches)
+        """How many series have re-sends that are not written yet, at most."""
+        with self._lock:
+            return len(self._touches) + sum(len(body.known) for body in self._waiting.values())
 
     def overlay(self, tx: Tx, workspace: Workspace) -> None:
         """Add what is not written yet to the series that were loaded; with the transaction's commit it is written."""
+        with self._lock:
+            self._deal_out()
         done: list[tuple[Known, Touch]] = []
         for key, row in workspace.series.items():
             waiting = self._touches.get(row.state.id)
@@ -129,6 +197,7 @@ class Resends:
     def flush(self, tx: Tx) -> int:
         """Write the re-sends of at most 500 series; returns how many. Raises Conflict when somebody was faster."""
         with self._lock:
+            self._deal_out()
             some = [each for each, _ in zip(self._touches.values(), range(MAX_FLUSHED), strict=False)]
         rows = series_rows.by_ids(tx, [known.series_id for known, _ in some])
         found = [(known, touch) for known, touch in some if known.series_id in rows]

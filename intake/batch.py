@@ -38,7 +38,7 @@ def runs(repeats: Sequence[Repeat], size: int = REPEATED) -> Iterator[list[Repea
     parts = 0
     for each in repeats:
         run.append(each)
-        parts += len(each.known)
+        parts += each.parts
         if parts >= size:
             yield run
             run, parts = [], 0

@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 
 from intake.accept import LAST_SEEN, Acceptor, Arrival
 from intake.context import ParseContext
-from intake.parse import RETRY_STATUS, parse, plain
+from intake.parse import RETRY_STATUS, digest_of, parse, plain
 from intake.settings import HttpSettings, Source
 from itsm.envelope import MAIL_FORMAT, Channel
 from itsm.errors import MalformedInput, Transient, TriagedError
@@ -27,6 +27,8 @@ from store import refused
 from store.store import Store
 
 MAX_KEY_CHARACTERS = 255
+HASHED_BYTES = 4_096  # from here on a hash is cheaper than to decode
+MAX_SEEN = 10_000  # bodies of which the door keeps the count
 JSON = "application/json"
 HOOKS = "/hooks/"
 
@@ -132,6 +134,7 @@ class HttpDoor:
         self._settings, self._store, self._acceptor = settings, store, acceptor
         self._sources, self._secrets = sources, secrets
         self._places = settings.requests_at_once
+        self._seen: dict[bytes, int] = {}  # how many parts large bodies have, by their hash
         self.hook = Hook(self)
 
     def routes(self) -> list[Route]:
@@ -182,11 +185,25 @@ class HttpDoor:
 
     def _look(self, source: Source, body: bytes) -> tuple[int, list[Malformed]]:
         """How many parts the body has, and which are broken: only to choose the answer, so a quick look is enough where it finds none."""
-        count = plain(source.format, body)
+        count = self._plain(source, body)
         if count is not None:
             return count, []
         parts = parse(source.format, body, ParseContext(source=source.name, received_at=self._store.clock(), mapping=source.mapping))
         return len(parts), [each for each in parts if isinstance(each, Malformed)]
+
+    def _plain(self, source: Source, body: bytes) -> int | None:
+        """The quick look; a large body that comes again, octet for octet, is not decoded again."""
+        if len(body) < HASHED_BYTES:
+            return plain(source.format, body)
+        digest = digest_of(source.format, source.name, body)
+        count = self._seen.get(digest)
+        if count is None:
+            count = plain(source.format, body)
+            if count is not None:
+                if len(self._seen) >= MAX_SEEN:
+                    del self._seen[next(iter(self._seen))]
+                self._seen[digest] = count
+        return count
 
     async def message(self, request: Request, login: str) -> Response:
         """Raw mail by the API: `message/rfc822` in, `{inbox_id}` out."""

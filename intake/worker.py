@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter as Counts
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 
@@ -18,7 +18,7 @@ from casework.resends import MAX_FLUSHED, Repeat, Resends
 from intake.batch import Batch, Slice, parts_of, runs, slices, why_nothing
 from intake.child import ParseRequest, ParseResult
 from intake.context import GenericMapping
-from intake.parse import DELIVERIES, deliveries
+from intake.parse import DELIVERIES, deliveries, digest_of
 from itsm.envelope import Envelope, Outcome
 from itsm.errors import Conflict, Transient, Unreadable
 from store import inbox
@@ -32,7 +32,7 @@ BATCH_BYTES = 32 * 1024 * 1024
 MAX_DECISIONS_AGAIN = 5
 REPLY_RETRY = timedelta(seconds=1)
 IDLE_SECONDS = 1.0
-FLUSH_SECONDS = 5.0  # between writes of the counts of re-sends while there is always more to do
+FLUSH_SECONDS = 5.0  # between writes of the counts of re-sends while there is more to do every second
 
 # outcome: created, appended, linked, duplicate, suppressed, recorded, refused, quarantined, dropped
 MESSAGES = Counter("triaged_intake_messages_total", "Parts by their first outcome.", ["channel", "outcome"])
@@ -93,11 +93,12 @@ class Triage:
                 batch = await ahead
                 ahead = None
                 if batch is None:
-                    await self._rest()
-                    continue
-                ahead = asyncio.create_task(self._take())
-                await self._finish(batch)
-                if asyncio.get_running_loop().time() - self._flushed_at >= FLUSH_SECONDS:
+                    quiet = await self._rest()
+                else:
+                    quiet = False
+                    ahead = asyncio.create_task(self._take())
+                    await self._finish(batch)
+                if quiet or asyncio.get_running_loop().time() - self._flushed_at >= FLUSH_SECONDS:
                     await self._flush()
         finally:
             if ahead is not None:
@@ -106,17 +107,20 @@ class Triage:
                     await self._give_back(left.claimed)
         await self._flush()
 
-    async def _rest(self) -> None:
+    async def _rest(self) -> bool:
+        """Wait until something comes; True when nothing did for a while."""
         try:
             async with asyncio.timeout(IDLE_SECONDS):
                 await self._wake.wait()
         except TimeoutError:
-            return
+            return True
+        return False
 
     async def once(self) -> bool:
         """Triage one batch; False when there was nothing to take."""
         batch = await self._take()
         if batch is None:
+            await self._flush()
             return False
         await self._finish(batch)
         return True
@@ -127,7 +131,6 @@ class Triage:
         process = self._store.process_id
         claimed = await self._store.awrite(lambda tx: inbox.claim(tx, process_id=process, limit=BATCH, max_bytes=BATCH_BYTES))
         if not claimed:
-            await self._flush()
             return None
         step("triage.claimed")
         try:
@@ -150,12 +153,14 @@ class Triage:
         repeats: dict[int, Repeat] = {}
         named: dict[int, tuple[bytes, ...]] = {}
         for each in alerts:
-            names = deliveries(each.format, each.source, bodies.get(each.id, b""))
-            known = self._resends.find(names) if names else None
-            if known:
-                repeats[each.id] = Repeat(inbox_id=each.id, received_at=each.received_at, known=known)
-            else:
-                named[each.id] = names
+            raw = bodies.get(each.id, b"")
+            digest = digest_of(each.format, each.source, raw)
+            body = self._resends.body(digest)
+            if body is None:
+                named[each.id] = deliveries(each.format, each.source, raw)
+                body = self._resends.find(digest, named[each.id])
+            if body is not None:
+                repeats[each.id] = Repeat(inbox_id=each.id, received_at=each.received_at, body=body)
         return repeats, named
 
     async def _finish(self, batch: Batch) -> None:
@@ -325,11 +330,19 @@ def _count(done: Sequence[Handled], now: datetime) -> None:
     outcomes = Counts((each.part.envelope.channel.value, each.outcome.value) for each in done if each.outcome is not None)
     for (channel, outcome), count in outcomes.items():
         MESSAGES.labels(channel, outcome).inc(count)
-    for envelope in {each.part.envelope.id: each.part.envelope for each in done}.values():
-        LAG.labels(envelope.channel.value).observe(max(0.0, (now - envelope.received_at).total_seconds()))
+    _observe({each.part.envelope.id: each.part.envelope for each in done}.values(), now)
 
 
 def _count_repeats(done: Sequence[Envelope], repeats: Mapping[int, Repeat], now: datetime) -> None:
+    parts: Counts[str] = Counts()
     for envelope in done:
-        MESSAGES.labels(envelope.channel.value, Outcome.DUPLICATE.value).inc(len(repeats[envelope.id].known))
-        LAG.labels(envelope.channel.value).observe(max(0.0, (now - envelope.received_at).total_seconds()))
+        parts[envelope.channel.value] += repeats[envelope.id].parts
+    for channel, count in parts.items():
+        MESSAGES.labels(channel, Outcome.DUPLICATE.value).inc(count)
+    _observe(done, now)
+
+
+def _observe(envelopes: Collection[Envelope], now: datetime) -> None:
+    of_channel = {channel: LAG.labels(channel.value) for channel in {each.channel for each in envelopes}}
+    for envelope in envelopes:
+        of_channel[envelope.channel].observe(max(0.0, (now - envelope.received_at).total_seconds()))

@@ -14,6 +14,7 @@ from itsm.series import Instance, SeriesState
 from store import visibility
 from store.bulk import Bulk, BulkInsert
 from store.chunking import in_lists
+from store.exclusive import is_postgresql
 from store.instants import from_column, to_column
 from store.raced import Raced
 from store.schema import series
@@ -90,6 +91,24 @@ def versions(tx: Tx, ids: Iterable[int]) -> dict[int, int]:
     return found
 
 
+_WRITES = "series_writes"  # of a connection's memory
+
+
+def stamp(tx: Tx) -> object:
+    """Equal stamps of two transactions: no series was written between them, by whomever. None where nothing tells (PostgreSQL).
+
+    SQLite says whether another connection has committed; what this one writes is counted, whatever becomes of it.
+    """
+    if is_postgresql(tx.connection):
+        return None
+    others = tx.connection.exec_driver_sql("PRAGMA data_version").scalar()
+    return (others, *tx.connection.info.setdefault(_WRITES, [object(), 0]))
+
+
+def _count_write(tx: Tx) -> None:
+    tx.connection.info.setdefault(_WRITES, [object(), 0])[1] += 1
+
+
 _UPDATED = ("title", "state", "content_sha256", "event_count", "last_seen_at", "open", "ticket_id")
 _insert = BulkInsert(series, *_UPDATED, "desk_id", "id", "source", "series_key", "key_sha256", "version")
 _update = Bulk(
@@ -105,6 +124,9 @@ _ID_OF_CHANGED = itemgetter(len(_UPDATED) + 2)
 
 def keep_many(tx: Tx, rows: Sequence[SeriesRow]) -> None:
     """Insert series of version 0 and write the others over their version; raises Raced when one has moved on."""
+    if not rows:
+        return
+    _count_write(tx)
     fresh, changed = [], []
     for row in rows:
         state = row.state

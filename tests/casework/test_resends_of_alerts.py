@@ -1,5 +1,6 @@
 """The state cache: with it and without it the same outcomes and the same state, whatever happens in between."""
 
+import asyncio
 import json
 from datetime import timedelta
 
@@ -7,13 +8,15 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import event, select
+from sqlalchemy import event, select, update
 
-from casework.resends import Resends
+from casework.resends import PLACES_A_BODY, Resends
+from intake.worker import Triage
 from itsm.ticket import State
 from rules.monitoring import EventPolicy
 from store import series_rows, verify
-from store.schema import inbox, series
+from store.exclusive import is_postgresql
+from store.schema import DESK_ID, inbox, series
 from store.settings import StoreSettings
 from tests.casework.desks import TestDesk
 
@@ -140,6 +143,66 @@ def test_without_the_look_at_the_version_it_would_be_missed(desk, cache, monkeyp
     desk.post(body(("disk", "warning", False)))
     desk.triage(resends=cache)
     assert outcomes(desk) == ["C", "A", "D"]
+
+
+def one_batch(desk, cache, parse=None):
+    """Post an alert and triage that, without the time to write counts."""
+    desk.post(body(("disk", "warning", False)))
+    worker = Triage(
+        desk.store,
+        run_batch=parse or desk.parse,
+        casework=lambda: desk.casework,
+        mappings=dict,
+        on_outgoing=lambda: None,
+        resends=cache,
+    )
+    asyncio.run(worker.once())
+
+
+def looks_at_versions(seen):
+    return sum(each.startswith("SELECT series.id, series.version") for each in seen)
+
+
+def test_a_body_is_looked_at_once_as_long_as_no_series_is_written(desk, cache):
+    one_batch(desk, cache)
+    again = [looks_at_versions(statements(desk, lambda: one_batch(desk, cache, no_parser))) for _ in range(3)]
+    assert again == ([1, 1, 1] if is_postgresql(desk.store.engine) else [1, 0, 0])
+    desk.post(body(("other", "warning", False)))
+    desk.triage(resends=cache)
+    assert looks_at_versions(statements(desk, lambda: one_batch(desk, cache, no_parser))) == 1
+    assert outcomes(desk) == ["C", "D", "D", "D", "C", "D"]
+
+
+@pytest.mark.parametrize("noticed", [True, False])
+def test_what_another_connection_writes_is_noticed_by_the_stamp(desk, cache, monkeypatch, noticed):
+    for _ in range(2):
+        one_batch(desk, cache)
+    if not noticed:  # the defence is switched off, on an engine that would look each time as well
+        (known,) = cache._bodies.values()
+        known.checked = 1
+        monkeypatch.setattr(series_rows, "stamp", lambda tx: 1)
+    with desk.store.engine.begin() as other:
+        other.execute(update(series).where(series.c.desk_id == DESK_ID).values(version=series.c.version + 1))
+    if noticed:
+        with pytest.raises(pytest.fail.Exception):
+            one_batch(desk, cache, no_parser)
+    else:
+        one_batch(desk, cache, no_parser)
+        assert outcomes(desk) == ["C", "D", "D"]
+
+
+def test_bodies_that_are_known_are_bounded_too(desk, cache, monkeypatch):
+    monkeypatch.setattr("casework.resends.MAX_PLACES", 2 * (1 + PLACES_A_BODY))
+    names = [("a", "warning", False), ("b", "warning", False), ("c", "warning", False)]
+    for each in names * 2:
+        desk.post(body(each))
+        desk.triage(resends=cache)
+    assert len(cache._bodies) == 2
+    desk.post(body(*names))  # another body of known deliveries; both that were kept must go
+    desk.triage(parse=no_parser, resends=cache)
+    assert len(cache._bodies) == 1
+    assert cache._places == 3 + PLACES_A_BODY
+    assert [each.event_count for each in desk.tickets()] == [3, 3, 3]
 
 
 def test_a_change_in_the_same_batch_is_judged_in_its_place(desk, cache):

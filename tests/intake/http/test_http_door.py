@@ -10,6 +10,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
+from intake import http
 from intake.accept import Acceptor
 from intake.context import GenericMapping
 from intake.http import HttpDoor, Secret
@@ -180,3 +181,16 @@ def test_raw_mail_is_taken_as_it_is(site):
 def test_mail_of_another_type_or_empty_is_refused(site):
     assert site.client.post("/messages", content=b"x", headers={"content-type": "text/plain"}).status_code == 415
     assert site.client.post("/messages", content=b"", headers={"content-type": "message/rfc822"}).status_code == 400
+
+
+def test_a_large_body_that_comes_again_is_not_decoded_again(site, monkeypatch):
+    decoded = []
+    look = http.plain
+    monkeypatch.setattr(http, "plain", lambda format_, raw: decoded.append(len(raw)) or look(format_, raw))
+    large = {"version": "4", "alerts": [{**ALERT["alerts"][0], "labels": {"alertname": f"Disk {number}"}} for number in range(100)]}
+    broken = {"version": "4", "alerts": [*large["alerts"], {"status": "firing"}]}
+    for body, parts, bad in ((large, 100, 0), (broken, 101, 1)):
+        answers = [site.post("alertmanager", body) for _ in range(2)]
+        assert [(each.status_code, each.json()["parts"], each.json()["broken"]) for each in answers] == [(202, parts, bad)] * 2
+    assert len(decoded) == 1 + 2  # only what had nothing broken is kept
+    assert len(site.pending()) == 4
