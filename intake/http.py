@@ -31,6 +31,7 @@ HASHED_BYTES = 4_096  # from here on a hash is cheaper than to decode
 MAX_SEEN = 10_000  # bodies of which the door keeps the count
 JSON = "application/json"
 HOOKS = "/hooks/"
+WHOLE = "triaged.whole"  # in the scope of a request whose body has come as a whole: reading it waits for nobody
 
 # route: hooks, messages; code: the HTTP status
 REQUESTS = Counter("triaged_http_requests_total", "Requests that brought something.", ["route", "code"])
@@ -52,13 +53,14 @@ NO_SECRET = Secret()
 class Call:
     """One request as ASGI hands it over; nothing of it is parsed before somebody asks."""
 
-    __slots__ = ("_headers", "_receive", "path", "peer")
+    __slots__ = ("_headers", "_receive", "path", "peer", "whole")
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
         """Bind the request; `peer` is its client's address, "" where the server does not know it."""
         self._headers: dict[bytes, bytes] = dict(reversed(scope["headers"]))  # of a name that comes twice the first counts
         self._receive = receive
         self.path: str = scope["path"]
+        self.whole = WHOLE in scope
         self.peer: str = scope["client"][0] if scope.get("client") else ""
 
     def header(self, name: str) -> str:
@@ -242,6 +244,8 @@ class HttpDoor:
             raise MalformedInput(f"the body has {length} bytes, at most {limit} are taken", status=413)
         if self._places <= 0:
             raise Transient("too many requests at once", retry_seconds=2)
+        if call.whole:
+            return await call.read(limit)
         self._places -= 1
         try:
             async with asyncio.timeout(self._settings.body_timeout_seconds):

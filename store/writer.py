@@ -72,8 +72,9 @@ class Writer:
                 raise Transient(self._refuses)
             if len(self._queue) >= self._limit:
                 raise Transient("too many writes wait for the store")
+            if not self._queue:  # else it is awake, or was told
+                self._ready.notify()
             self._queue.append(job)
-            self._ready.notify()
         if self._seams.drive is not None and not self._expected:
             self._expected = True
             self._seams.drive(self._turn)

@@ -5,13 +5,50 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from intake.http import WHOLE
+
 MAX_HEADER_BYTES = 64 * 1024  # and what one read brings beside it
 HEADER_SECONDS = 20.0  # from the connection, or from the first byte of a later request, to the end of its header
 REQUEST_SECONDS = 120.0  # from the end of the header to the end of the body; a door may be stricter
 
 
+class _Joining:
+    """The transport of a connection that keeps the head of an answer back until its body comes: one system call, one packet."""
+
+    __slots__ = ("_head", "_transport", "get_extra_info", "is_closing", "pause_reading", "resume_reading")
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        """What does not write is the transport's own."""
+        self._transport, self._head = transport, b""
+        self.get_extra_info, self.is_closing = transport.get_extra_info, transport.is_closing
+        self.pause_reading, self.resume_reading = transport.pause_reading, transport.resume_reading
+
+    def write(self, data: bytes) -> None:
+        """Write it with what was kept; a head is kept, but for that of an answer before the answer (RFC 9110 15.2)."""
+        if self._head:
+            data, self._head = self._head + data, b""
+        elif data.startswith(b"HTTP/1.1 ") and not data.startswith(b"HTTP/1.1 1"):
+            self._head = data
+            return
+        self._transport.write(data)
+
+    def flush(self) -> None:
+        """Write what was kept: nothing more comes."""
+        if self._head:
+            head, self._head = self._head, b""
+            self._transport.write(head)
+
+    def close(self) -> None:
+        """Write what was kept and close."""
+        self.flush()
+        self._transport.close()
+
+
 class BoundedProtocol(HttpToolsProtocol):
-    """One connection. Between requests uvicorn's keep-alive bounds it."""
+    """One connection. Between requests uvicorn's keep-alive bounds it.
+
+    The scope of a request says under WHOLE that its body was there before anybody asked for it.
+    """
 
     _deadline: float | None = None  # by the loop's clock
     _timer: asyncio.TimerHandle | None = None
@@ -20,7 +57,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: Any) -> None:
         """The first header is waited for from here."""
-        super().connection_made(transport)
+        self._joining = _Joining(transport)
+        super().connection_made(self._joining)  # type: ignore[arg-type]  # what uvicorn calls of a transport without websockets
         self._arm(HEADER_SECONDS)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -53,7 +91,13 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """It is whole."""
         self._disarm()
+        self.scope[WHOLE] = True  # type: ignore[literal-required]  # our own word between server and door
         super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """It is answered."""
+        self._joining.flush()
+        super().on_response_complete()
 
     def _arm(self, seconds: float) -> None:
         """Move the deadline. The timer is left where it is while it fires early enough, and looks at the deadline then."""

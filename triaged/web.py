@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -62,11 +63,18 @@ class KnownHost:
 
     def admits(self, scope: Any) -> bool:
         """Whether the Host of an HTTP request is one of ours."""
-        return self._any or _host(scope["headers"]) in self._names
+        if self._any:
+            return True
+        for name, value in scope["headers"]:
+            if name == b"host":
+                return _host(value) in self._names
+        return False
 
 
-def _host(headers: Sequence[tuple[bytes, bytes]]) -> str:
-    value = next((value for name, value in headers if name == b"host"), b"").decode("latin-1").lower()
+@lru_cache(maxsize=64)
+def _host(header: bytes) -> str:
+    """The name in a Host header, without its port."""
+    value = header.decode("latin-1").lower()
     head, colon, port = value.rpartition(":")
     return head if colon and port.isdecimal() else value
 
@@ -142,6 +150,7 @@ class WebServer:
                 lifespan="off",
                 log_config=None,
                 access_log=False,
+                ws="none",
                 server_header=False,
                 proxy_headers=False,
                 timeout_keep_alive=KEEP_ALIVE_SECONDS,
