@@ -5,6 +5,7 @@ from datetime import datetime
 import msgspec
 
 from intake.context import GenericMapping, ParseContext
+from intake.mail.tnef import unwrapped
 from intake.mail.walk import walk
 from intake.parse import parse
 from itsm.notification import FilesFound, FilesWanted
@@ -45,6 +46,8 @@ _decode_files = msgspec.msgpack.Decoder(FilesWanted).decode
 def files_of(request: bytes) -> bytes:
     """Take parts out of one mail, as an encoded request and answer."""
     asked = _decode_files(request)
-    leaves = {leaf.index: leaf for leaf in walk(asked.body).leaves}
-    contents = tuple(leaves[index].octets()[0] if index in leaves else None for index in asked.part_indexes)
+    leaves = walk(asked.body).leaves
+    if any(index >= len(leaves) for index in asked.part_indexes):
+        leaves += unwrapped(leaves).files
+    contents = tuple(leaves[index].octets()[0] if 0 <= index < len(leaves) else None for index in asked.part_indexes)
     return _encode(FilesFound(contents=contents))

@@ -8,6 +8,7 @@ import msgspec
 from intake.mail.calendar import words_of_event
 from intake.mail.charset import clean, decode
 from intake.mail.html import html_charset, html_text, without_quotes
+from intake.mail.tnef import unwrapped
 from intake.mail.walk import Leaf, walk
 from itsm.signal import Attachment
 
@@ -66,11 +67,19 @@ def content_of(leaves: tuple[Leaf, ...]) -> Content:
         if leaf.content_type == "text/calendar":
             events.append(octets)
         files.append(_attachment(leaf, disposition, name, len(octets), sha256.hexdigest()))
+    wrapped = unwrapped(leaves)
+    defects += wrapped.defects
+    files += [_attachment(each, "", each.file_name(), each.end, hashlib.sha256(each.raw).hexdigest()) for each in wrapped.files]
     reader = _Reader(defects)
-    text = reader.read(texts) or "\n".join(words_of_event(octets) for octets in events[:1])
+    text = reader.read(texts) or reader.read([_read_text(each) for each in wrapped.words[:1]])
+    text = text or "\n".join(words_of_event(octets) for octets in events[:1])
     return Content(
         text=text, unquoted=reader.unquoted, attachments=tuple(files), sha256=digest.digest(), defects=tuple(dict.fromkeys(defects))
     )
+
+
+def _read_text(leaf: Leaf) -> _Text:
+    return _Text(leaf=leaf, octets=leaf.raw, is_html=leaf.content_type in HTML_TYPES)
 
 
 def _is_text(leaf: Leaf, disposition: str, name: str) -> bool:
@@ -169,6 +178,11 @@ def _attachment(leaf: Leaf, disposition: str, name: str, size_bytes: int, sha256
 
 
 def attachment_bytes(raw: bytes, part_index: int) -> bytes | None:
-    """The decoded octets of the part with that place in the walk, or None when there is no such part."""
+    """The decoded octets of the part with that place in the walk, or None when there is no such part.
+
+    What a `winmail.dat` holds stands after the parts of the mail itself.
+    """
     leaves = walk(raw).leaves
+    if part_index >= len(leaves):
+        leaves += unwrapped(leaves).files
     return leaves[part_index].octets()[0] if 0 <= part_index < len(leaves) else None
