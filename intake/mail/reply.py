@@ -8,11 +8,11 @@ MAX_LOOKED_AT = 400  # characters of a line
 MAX_HEADER_LINES = 10
 WRAPPED_CHARACTERS = 60  # a quoted line as long as this was wrapped by the sender's program, and may go on without its mark
 _VERBS = (
-    "wrote", "writes", "schrieb", "geschrieben", "schreef", "a écrit", "écrit", "escribió", "ha scritto", "scritto", "skrev", "napisał", "napisała", "escreveu",
-    "написал", "написала", "пишет", "kirjoitti", "írta", "yazmış", "yazdı", "napsal", "napsala", "a scris", "写道", "寫道", "写信", "書きました", "đã viết", "wrote the following",
+    "wrote", "writes", "schrieb", "geschrieben", "schreef", "geschreven", "a écrit", "écrit", "escribió", "ha scritto", "scritto", "skrev", "napisał", "napisała", "napisał(a)", "napisana", "pisze", "escreveu",
+    "написал", "написала", "написал(а)", "пишет", "kirjoitti", "írta", "yazmış", "yazdı", "napsal", "napsala", "a scris", "写道", "寫道", "写信", "書きました", "のメール", "đã viết", "wrote the following",
 )  # fmt: skip
 _START = re.compile(
-    r"[>\s*\-]{0,8}(?:(?:On|Am|Le|El|Il|Op|Den|W dniu|Dnia|Em|På|Ut|Pe|Vào|A)\b|\d{4}[-/年.]|\d{1,2}[./-]\d|\d{1,2}\.? \w|\w{2,12}[.,]? \d|\w{2,12}, \w)",
+    r"[>\s*\-]{0,8}(?:(?:On|Am|Le|El|Il|Op|Den|W dniu|Dnia|Em|No dia|På|Ut|Pe|Vào|A|Wiadomość napisana)\b|在|\d{4}[-/年.]|\d{1,2}[./-]\d|\d{1,2}\.? \w|\w{2,12}[.,]{0,2} \d|\w{2,12}, \w)",
     re.IGNORECASE,
 )
 _TIME = re.compile(r"\d{1,2}[:.]\d{2}|\d{4}")
@@ -33,13 +33,18 @@ _HEADER_WORDS = _FROM_WORDS | {
     "message du", "lähetetty", "vastaanottaja", "aihe", "dátum", "címzett", "tárgy", "kime", "konu", "tarih", "gönderilme", "odesláno", "komu", "předmět",
 }  # fmt: skip
 _SIGNATURE = re.compile(
-    r"(?:Sent from|Get|Gesendet (?:von|mit|aus)|Von meinem|Holen Sie sich|Envoyé (?:de|depuis|à partir)|Enviado (?:desde|do|de)|Inviato da|Verzonden (?:vanaf|met|van)|"
+    r"(?:Sent from|Get|Gesendet (?:von|mit|aus)|Von meine[mr]|Holen Sie sich|Outlook voor|Envoyé (?:de|depuis|à partir)|Enviado (?:desde|do|de)|Inviato da|(?:Verzonden|Verstuurd) (?:vanaf|met|van)|Skaffa|Hent|Pobierz|Scarica|Obter|Obtenga|Скачать|"
     r"Skickat från|Sendt fra|Wysłane? z|Lähetetty|Отправлено (?:из|с)|Télécharger|Obtenir|Obtener)\b.{0,40}\b"
     r"(?:iPhone|iPad|Android|Samsung|Galaxy|Outlook|BlackBerry|Yahoo|Mobile|Handy|Smartphone|Mail|phone|iOS|Huawei|Windows|ProtonMail|Gmail|mobil|téléphone|Telefon|móvil|wireless)"
     r".{0,60}\Z",
     re.IGNORECASE,
 )
-_SIGNATURE_STARTS = "SsGgVvHhEeIiWwLlОоTtOo"
+_SIGNATURE_OF_THE_EAST = re.compile(  # no blanks between the words
+    r"(?:发自|發自|来自|來自|从我的|從我的|获取|下载|取得).{0,20}(?:iPhone|iPad|Android|Outlook|手机|手機|邮箱|郵箱).{0,20}\Z|(?:iPhone|iPad|Android|Outlook).{0,14}(?:から送信|を入手).{0,10}\Z",
+    re.IGNORECASE,
+)
+_SIGNATURE_STARTS = frozenset("SsGgVvHhEeIiWwLlОоTtOoPpСс")
+_SIGNATURE_STARTS_OF_THE_EAST = frozenset("发發来來从從获下取iAO")
 _PGP_SIGNED, _PGP_SIGNATURE = "-----BEGIN PGP SIGNED MESSAGE-----", "-----BEGIN PGP SIGNATURE-----"
 MAX_SIGNATURE_CHARACTERS = 120
 _RULES = "-_=*–—~ "
@@ -135,7 +140,9 @@ def _attribution_length(stripped: list[str], at: int) -> int:
             return length
     alone = stripped[at]
     quoted = next((line for line in stripped[at + 1 : at + 3] if line), "").startswith(">")
-    return 1 if (quoted or "@" in alone) and alone.rstrip(_RULES + ":：").endswith(_VERBS) else 0
+    if not (quoted or "@" in alone) or not alone.rstrip(_RULES + ":：").endswith(_VERBS):
+        return 0
+    return 2 if at and stripped[at - 1].endswith("<") else 1  # a program broke the line before the address
 
 
 def _is_attribution(text: str) -> bool:
@@ -163,6 +170,10 @@ def _without_signature(lines: list[str]) -> list[str]:
 
 
 def _is_signature(text: str) -> bool:
-    if text[0] in _SIGNATURE_STARTS:
-        return len(text) < MAX_SIGNATURE_CHARACTERS and _SIGNATURE.match(text) is not None
+    if len(text) >= MAX_SIGNATURE_CHARACTERS:
+        return False
+    if text[0] in _SIGNATURE_STARTS and _SIGNATURE.match(text) is not None:
+        return True
+    if text[0] in _SIGNATURE_STARTS_OF_THE_EAST and _SIGNATURE_OF_THE_EAST.match(text) is not None:
+        return True
     return text in ("--", "—", "–")
