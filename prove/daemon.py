@@ -25,6 +25,7 @@ listen = "127.0.0.1:{http}"
 per_address_hour = 1000000
 per_domain_minute = 1000000
 total_minute = 1000000
+same_mail_week = 1000000
 [[team]]
 key = "desk"
 name = "Desk"

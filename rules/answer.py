@@ -8,11 +8,13 @@ from itsm.address import canonical, domain_of
 from itsm.decision import SpendBudget
 from itsm.envelope import Envelope
 from itsm.signal import MailKind, UserMessage
-from rules.budget import BudgetKey, Used, budget_keys, words_key
+from rules.budget import Used, budget_keys, repeat_keys
 from rules.ruleset import Verdict
 from rules.settings import RulesSettings
 
 HAS_NUMBER = "Not acknowledged: its subject has the number of a ticket that its sender has already."
+CHAINED = "Not acknowledged: it names a ticket that was opened by a mail which named one, and neither sender was on it."
+SAID_BEFORE = "Not acknowledged: its sender was answered when they wrote the same before."
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,25 +35,34 @@ def acknowledgement(
     settings: RulesSettings,
     our_addresses: frozenset[str],
     now: datetime,
-    answers_us: bool = False,
     has_number: bool = False,
+    chained: bool = False,
+    commanded: bool = False,
 ) -> Answer:
     """Judge one acknowledgement; the first reason against it is the one that is told.
 
-    `answers_us` tells that the mail names a ticket or a mail of ours, `has_number` that its subject names one of its sender.
+    `has_number` tells that its subject names a ticket of its sender, `chained` that it names one which came of a mail like it,
+    `commanded` that its sender asked for the answer by a command, which people write in the same words each time.
     """
     against = _against(message, envelope, trust, verdict, settings, our_addresses)
-    if against is None and has_number:
-        against = HAS_NUMBER
+    if against is None and (has_number or chained):
+        against = HAS_NUMBER if has_number else CHAINED
     if against is not None or message.sender is None:
         return Answer(send=False, because=against or "Not acknowledged: no usable From address.")
-    keys: tuple[BudgetKey, ...] = budget_keys(message.sender.address, settings, now)
-    if answers_us:
-        keys = (*keys, words_key(message, settings, now, kind="answer"))
+    keys = budget_keys(message.sender.address, settings, now)
     for each in keys:
         if each.used_up(budgets_used):
             return Answer(send=False, because=f"Not acknowledged: the budget {each.key.partition('/')[2].partition('/')[0]} is used up.")
+    repeats = () if commanded else repeat_keys(message, settings, now)
+    if any(each.used_up(budgets_used) for each in repeats):
+        return Answer(send=False, because=SAID_BEFORE)
+    keys = (*keys, *repeats[:1])
     return Answer(send=True, because="Acknowledged.", spend=tuple(each.spend() for each in keys))
+
+
+def is_null(envelope: Envelope) -> bool:
+    """Whether the mail came with the null reverse-path: an answer would have nowhere to go (RFC 3834 4)."""
+    return envelope.reverse_path == ""
 
 
 def _against(
@@ -59,7 +70,7 @@ def _against(
 ) -> str | None:
     if message.sender is None or not domain_of(message.sender.address):
         return "Not acknowledged: no usable From address."
-    if envelope.reverse_path == "":  # RFC 3834 4: an answer would have nowhere to go
+    if is_null(envelope):
         return "Not acknowledged: null reverse-path (RFC 3834 2)."
     if message.unanswerable is not None:
         return f"Not acknowledged: {message.unanswerable}."

@@ -7,7 +7,7 @@ is said, since a responder that changes its address and drops the thread says th
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 
@@ -48,12 +48,34 @@ def budget_keys(address: str, settings: RulesSettings, now: datetime) -> tuple[B
     )
 
 
-def words_key(message: UserMessage, settings: RulesSettings, now: datetime, *, kind: str) -> BudgetKey:
-    """The budget of automatic mails (`answer` or `notice`) that the same words of one domain cause; numbers in them do not count."""
+def words_key(message: UserMessage, settings: RulesSettings, now: datetime) -> BudgetKey:
+    """The budget of notices that the same words of one domain cause; numbers in them do not count."""
     domain = domain_of(message.sender.address) if message.sender else ""
-    said = _CHANGING.sub(" ", (message.reply_text or message.text)[:MAX_WORDS_CHARACTERS].casefold()).strip()
-    digest = hashlib.sha256((said or message.subject.casefold()).encode("utf-8", "surrogatepass")).hexdigest()[:16]
-    return BudgetKey(key=f"{kind}/words/{domain.casefold()}/{digest}", window_start=_day(now), limit=settings.budgets.same_words_day)
+    digest = _digest(_said(message.reply_text or message.text) or message.subject.casefold())
+    return BudgetKey(key=f"notice/words/{domain.casefold()}/{digest}", window_start=_day(now), limit=settings.budgets.same_words_day)
+
+
+def repeat_keys(message: UserMessage, settings: RulesSettings, now: datetime) -> tuple[BudgetKey, BudgetKey]:
+    """The budget of answers to mails that say the same, of this week and of the last: whoever answers us by a text of theirs repeats it.
+
+    The same is: one address without its plus-detail, one subject, one text, whatever their numbers, dates and case identifiers are.
+    """
+    local, _, domain = canonical(message.sender.address if message.sender else "").rpartition("@")
+    digest = _digest(f"{_said(message.subject)}\n{_said(message.reply_text or message.text)}")
+    week = _day(now) - timedelta(days=now.weekday())
+    key = BudgetKey(
+        key=f"answer/repeat/{local.partition('+')[0]}@{domain}/{digest}", window_start=week, limit=settings.budgets.same_mail_week
+    )
+    return key, msgspec.structs.replace(key, window_start=week - timedelta(days=7))
+
+
+def _said(text: str) -> str:
+    """What a text says, without what changes from one automatic mail to the next."""
+    return _CHANGING.sub(" ", text[:MAX_WORDS_CHARACTERS].casefold()).strip()
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def notice_key(sender: str, settings: RulesSettings, now: datetime) -> BudgetKey:
@@ -89,8 +111,9 @@ def every_key(
         sender = message.sender.address if message.sender else ""
         found |= dict.fromkeys(budget_keys(sender, settings, now))
         guards[notice_key(sender, settings, now)] = None
+        found |= dict.fromkeys(repeat_keys(message, settings, now))
         if message.in_reply_to or message.references or _DIGIT.search(message.subject):  # else it names nothing of ours
-            found |= dict.fromkeys(words_key(message, settings, now, kind=kind) for kind in ("answer", "notice"))
+            found[words_key(message, settings, now)] = None
     found |= dict.fromkeys(key for guard in guards for key in breaker_keys(guard, settings, now))
     return {(each.key, each.window_start) for each in (*found, *guards)}
 

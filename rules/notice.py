@@ -44,7 +44,7 @@ def tell_team(
     if ticket.id > 0:
         keys = (*keys, ticket_key(ticket.id, settings, now))
     if doubted:
-        keys = (*keys, words_key(message, settings, now, kind="notice"))
+        keys = (*keys, words_key(message, settings, now))
     used_up = next((_too_many(each) for each in keys if each.used_up(budgets_used)), None)
     facts = {
         "words": message.reply_text or message.text,

@@ -127,6 +127,12 @@ def _answers_us(snapshot: MailSnapshot) -> bool:
     return bool(snapshot.referenced) or snapshot.by_subject is not None
 
 
+def _chained(snapshot: MailSnapshot) -> bool:
+    """Whether a stranger names a ticket that a stranger's mail opened which named one: people do not, responders that move do (A20)."""
+    named = snapshot.by_subject
+    return named is not None and named.suggested_for is not None and not snapshot.by_subject_participant
+
+
 def _ticket(
     message: UserMessage, envelope: Envelope, snapshot: MailSnapshot, verdict: Verdict, ruleset: Ruleset, desk: Desk, now: datetime
 ) -> tuple[Ticket, str]:
@@ -179,8 +185,8 @@ def _acknowledge(
         settings=ruleset.settings,
         our_addresses=our_addresses(desk),
         now=now,
-        answers_us=_answers_us(snapshot),
         has_number=not snapshot.referenced and snapshot.by_subject_participant and trust.level < 1,
+        chained=_chained(snapshot),
     )
     if message.sender is None:
         return (), answer.because

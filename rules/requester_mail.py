@@ -100,6 +100,7 @@ def _status(
         settings=ruleset.settings,
         our_addresses=our_addresses(desk),
         now=now,
+        commanded=True,
     )
     assert message.sender is not None, "the requester wrote it"
     notify = Notify(

@@ -62,8 +62,16 @@ class Budgets(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         int, Meta(description="Notices that mails on one ticket cause in an hour, whoever sends them; it ends loops as well.", ge=0)
     ] = 30
     same_words_day: Annotated[
-        int, Meta(description="Automatic mails in a day that answer the same words about a ticket from one domain, unproven.", ge=0)
+        int, Meta(description="Notices in a day that the same words about a ticket from one domain cause, unproven.", ge=0)
     ] = 1
+    same_mail_week: Annotated[
+        int,
+        Meta(
+            description="Answers in a week to mails of one address that say the same, numbers aside; more of them are not answered until "
+            "a week went by.",
+            ge=0,
+        ),
+    ] = 2
     reopens_per_day: Annotated[int, Meta(description="Times that mails reopen one ticket in a day; then they are only appended.", ge=0)] = 3
     loop_incidents_per_day: Annotated[
         int, Meta(description="Incidents in a day about budgets that a loop used up, one for each budget; 0 opens none.", ge=0)

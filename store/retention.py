@@ -22,7 +22,7 @@ from store.transaction import Tx
 BATCH_ROWS = 500  # rows of a class a commit, a chunk of 256 KiB being a row
 MAX_PARTS = 5000  # part rows a commit
 GRANTS_KEPT = timedelta(days=30)  # past their end, so that whoever answers late is told why
-BUDGETS_KEPT = timedelta(days=8)  # longer than any window of a budget
+BUDGETS_KEPT = timedelta(days=15)  # longer than two windows of any budget
 
 
 class Swept(msgspec.Struct, frozen=True, kw_only=True):

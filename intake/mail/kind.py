@@ -130,6 +130,11 @@ def _is_list(header: Header) -> bool:
     return header.word("precedence") in _BULK or any(header.has(name) for name in _LIST_FIELDS)
 
 
+def _asks_for_silence(header: Header) -> bool:
+    """Microsoft's field, which other programs write and read as well (MS-OXCMAIL 2.2.3.2.14)."""
+    return any(word in header.word("x-auto-response-suppress") for word in ("all", "autoreply", "oof"))
+
+
 def unanswerable(signs: Signs) -> str | None:
     """Why no automatic answer may be sent, or None."""
     header = signs.header
@@ -141,7 +146,7 @@ def unanswerable(signs: Signs) -> str | None:
         return "it carries a loop mark of triaged"
     if _is_list(header) or next(header.named("list-"), None):
         return "it came by a list or in bulk (RFC 3834 2)"
-    if any(word in header.word("x-auto-response-suppress") for word in ("all", "autoreply", "oof")):
+    if _asks_for_silence(header):
         return "it asks for no automatic answer (X-Auto-Response-Suppress)"
     if _answers_by_itself(header) or _VACATION_SUBJECT.match(signs.subject):
         return "it is an automatic answer"

@@ -257,7 +257,7 @@ class Checker:
         limits = {
             "answer/address": self.budgets.per_address_hour, "answer/domain": self.budgets.per_domain_minute,
             "answer/all": self.budgets.total_minute, "notice/sender": self.budgets.notices_per_sender_hour,
-            "answer/words": self.budgets.same_words_day, "notice/words": self.budgets.same_words_day,
+            "answer/repeat": self.budgets.same_mail_week, "notice/words": self.budgets.same_words_day,
             "notice/ticket": self.budgets.per_ticket_hour, "reopen/ticket": self.budgets.reopens_per_day,
             "breaker/": 1, "breaker": self.budgets.loop_incidents_per_day,
         }  # fmt: skip

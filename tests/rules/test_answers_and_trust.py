@@ -83,10 +83,16 @@ def answer(message=None, where=None, **more):
     return acknowledgement(message or mail(), where or envelope(), **(options | more))
 
 
-def test_a_person_is_acknowledged_at_the_price_of_three_budgets():
+def test_a_person_is_acknowledged_at_the_price_of_four_budgets():
     found = answer()
     assert found.send
-    assert [spent.key for spent in found.spend] == ["answer/address/ana@corp.example", "answer/domain/corp.example", "answer/all"]
+    spent = [each.key for each in found.spend]
+    assert spent[:3] == ["answer/address/ana@corp.example", "answer/domain/corp.example", "answer/all"]
+    assert [each.rpartition("/")[0] for each in spent[3:]] == ["answer/repeat/ana@corp.example"]
+
+
+def test_what_a_command_asks_for_is_answered_however_often_it_is_asked():
+    assert [each.key.split("/")[1] for each in answer(commanded=True).spend] == ["address", "domain", "all"]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Guards that need no header: same words, a budget a ticket, few reopenings, and the breaker that tells people once."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -10,7 +10,8 @@ from itsm.envelope import Outcome
 from itsm.notification import Event
 from itsm.signal import MailKind
 from itsm.ticket import State
-from rules.budget import breaker_keys, every_key, notice_key, reopen_key, ticket_key, words_key
+from rules.answer import CHAINED, HAS_NUMBER, SAID_BEFORE
+from rules.budget import breaker_keys, every_key, notice_key, reopen_key, repeat_keys, ticket_key, words_key
 from rules.loops import LOOP_SUBJECT
 from rules.settings import Budgets, RulesSettings
 from rules.snapshot import MailSnapshot, Referenced
@@ -44,7 +45,7 @@ def test_an_answer_draws_on_the_budget_of_its_ticket_whoever_writes():
 
 
 def test_the_words_of_a_doubted_sender_are_told_twice_a_day_and_those_of_a_proven_one_always():
-    key = words_key(mail(), SETTINGS, NOW, kind="notice")
+    key = words_key(mail(), SETTINGS, NOW)
     assert told(decide(snapshot=world(ticket(), minted=False, used=used_up(key)))) == [
         "the same words came from that domain again and again today"
     ]
@@ -55,25 +56,64 @@ def test_words_are_the_same_when_only_numbers_tags_and_signs_differ():
     first = mail(reply_text="I am away until 3 May. Ticket [INC-1042]!")
     second = mail(reply_text="I am  away until 17 May.  Ticket [INC-2001]", sender=Address(address="x99@corp.example"))
     other = mail(reply_text="Who are you?")
-    keys = [words_key(each, SETTINGS, NOW, kind="answer").key for each in (first, second, other)]
+    keys = [words_key(each, SETTINGS, NOW).key for each in (first, second, other)]
     assert keys[0] == keys[1] != keys[2]
-    assert words_key(mail(text="", reply_text="", sender=None), SETTINGS, NOW, kind="answer").key.startswith("answer/words//")
+    assert words_key(mail(text="", reply_text="", sender=None), SETTINGS, NOW).key.startswith("notice/words//")
 
 
-def test_a_mail_that_names_a_ticket_is_acknowledged_twice_for_the_same_words():
-    message = mail(subject="Re: [INC-1042] x", sender=Address(address="stranger@corp.example"))
-    key = words_key(message, SETTINGS, NOW, kind="answer")
-    assert key.spend() in effects(decide(message, world(by_subject=ticket())), SpendBudget)
-    decision = decide(message, world(by_subject=ticket(), used=used_up(key)))
-    assert told(decision, Event.ACKNOWLEDGED) == ["Not acknowledged: the budget words is used up."]
-    assert decision.outcome is Outcome.CREATED
+def test_a_text_that_comes_again_is_answered_twice_in_two_weeks_whatever_its_numbers():
+    first = mail(subject="Your request 17", reply_text="We have it, case 4711.", sender=Address(address="desk+4711@other.example"))
+    again = mail(subject="Your request 18", reply_text="We have it, case 4712.", sender=Address(address="desk+4712@other.example"))
+    this_week, last_week = repeat_keys(again, SETTINGS, NOW)
+    assert (this_week, last_week) == repeat_keys(first, SETTINGS, NOW)
+    assert (this_week.window_start, last_week.window_start) == (datetime(2026, 3, 23, tzinfo=UTC), datetime(2026, 3, 16, tzinfo=UTC))
+    assert this_week.spend() in effects(decide(first), SpendBudget)
+    assert last_week.spend() not in effects(decide(first), SpendBudget)
+    assert this_week.limit == 2
+    for used, answered in (
+        ({}, True),
+        ({(this_week.key, this_week.window_start): 1}, True),
+        (used_up(this_week), False),
+        (used_up(last_week), False),
+    ):
+        decision = decide(again, world(used=used))
+        assert decision.outcome is Outcome.CREATED
+        assert told(decision, Event.ACKNOWLEDGED) == [None if answered else SAID_BEFORE]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"subject": "Another thing"},
+        {"reply_text": "It is another thing."},
+        {"sender": Address(address="bob@corp.example")},
+        {"sender": Address(address="ana@other.example")},
+    ],
+)
+def test_another_subject_text_or_sender_is_another_mail(other):
+    assert repeat_keys(mail(**other), SETTINGS, NOW) != repeat_keys(mail(), SETTINGS, NOW)
+    assert repeat_keys(mail(sender=None), SETTINGS, NOW)[0].key.startswith("answer/repeat/@/")
+
+
+def test_the_week_of_a_repeat_begins_on_a_monday():
+    for days in range(14):
+        this_week, last_week = repeat_keys(mail(), SETTINGS, NOW + timedelta(days=days))
+        assert this_week.window_start == datetime(2026, 3, 23 + days // 7 * 7, tzinfo=UTC)
+        assert this_week.window_start - last_week.window_start == timedelta(days=7)
+
+
+def test_a_stranger_who_names_a_ticket_that_a_stranger_opened_so_is_not_answered():
+    stranger = mail(subject="Re: [INC-1042] x", sender=Address(address="stranger@corp.example"))
+    chained = ticket(suggested_for=1001)
+    assert told(decide(stranger, world(by_subject=ticket())), Event.ACKNOWLEDGED) == [None]
+    assert told(decide(stranger, world(by_subject=chained)), Event.ACKNOWLEDGED) == [CHAINED]
+    assert told(decide(stranger, world(by_subject=chained, by_subject_participant=True)), Event.ACKNOWLEDGED) == [HAS_NUMBER]
+    assert decide(stranger, world(by_subject=chained, by_subject_participant=True), trust=1).outcome is Outcome.APPENDED
 
 
 def test_who_has_a_number_already_gets_no_other_by_a_mail_that_names_it():
     named = world(by_subject=ticket(), by_subject_participant=True)
-    assert told(decide(snapshot=named), Event.ACKNOWLEDGED) == [
-        "Not acknowledged: its subject has the number of a ticket that its sender has already."
-    ]
+    assert told(decide(snapshot=named), Event.ACKNOWLEDGED) == [HAS_NUMBER]
     assert told(decide(snapshot=world(by_subject=ticket())), Event.ACKNOWLEDGED) == [None]
 
 

@@ -50,7 +50,7 @@ def test_a_new_mail_opens_an_incident_and_is_acknowledged():
     assert told[Event.ACKNOWLEDGED].suppressed_because is None
     assert told[Event.ACKNOWLEDGED].facts["trusted"] == ""
     assert told[Event.TEAM_NEW].recipient.address == "team@corp.example"
-    assert len(effects(decision, SpendBudget)) == 4
+    assert len(effects(decision, SpendBudget)) == 5
 
 
 def test_an_authenticated_sender_sees_their_own_words_again():
