@@ -270,6 +270,7 @@ def play(folder, doings, caches):
             else:
                 desk.triage(resends=workers[doing])
             desk.time += timedelta(seconds=7)
+        desk.store.write(lambda tx: None).result()  # what follows a commit is done before the next write, after its caller was told
         assert all(each.touched == 0 for each in workers.values())
         return outcomes(desk), states(desk), incidents(desk)
     finally:

@@ -57,7 +57,8 @@ def test_it_stays_up_until_interrupted_and_shows_each_new_mail(ending: signal.Si
         _, err = process.communicate(timeout=180)
     finally:
         process.kill()
-        process.wait()
+        with process:  # closes its pipes
+            process.wait()
     assert process.returncode == 0
     assert "The daemon drains and ends" in err
     assert not directory.exists()

@@ -17,7 +17,7 @@ from triaged.demo.ports import free_ports
 from triaged.demo.samples import DESK
 from triaged.probe import ask
 
-START_SECONDS, STOP_SECONDS, ANSWER_SECONDS = 20.0, 15.0, 10.0
+START_SECONDS, STOP_SECONDS, ANSWER_SECONDS = 120.0, 60.0, 60.0
 CONFIGURATION = """\
 [desk]
 name = "Example Service Desk"
