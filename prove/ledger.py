@@ -18,6 +18,7 @@ from store.store import Store
 from triaged import clock
 
 DRAIN_SECONDS = 300.0
+NOTICES_AN_ITEM = 4  # more than any item makes: to triage one is progress, though its notices then wait
 Ask = Callable[[str], list[tuple[Any, ...]]]
 
 
@@ -58,7 +59,7 @@ def drained(folder: Path) -> bool:
     def left() -> int:
         with closing(sqlite3.connect(f"file:{database(folder)}?mode=ro", uri=True, timeout=10)) as connection:
             queued = connection.execute("SELECT count(*) FROM outbox WHERE state IN ('queued', 'sending')").fetchone()[0]
-        return int(queued) + pending(folder)
+        return int(queued) + NOTICES_AN_ITEM * pending(folder)
 
     return comes_to_nothing(left)
 

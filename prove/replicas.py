@@ -116,11 +116,11 @@ class Replicas:
     def drained(self) -> bool:
         """Wait until all is triaged and sent; leases of senders that are no more run out meanwhile."""
         orphans = f"state = 'sending' AND sending_at < (extract(epoch FROM clock_timestamp()) - {ORPHAN_SECONDS}) * 1000000"
-        waiting = ("inbox WHERE state = 'pending'", "outbox WHERE state IN ('queued', 'sending')")
+        waiting = {"inbox WHERE state = 'pending'": books.NOTICES_AN_ITEM, "outbox WHERE state IN ('queued', 'sending')": 1}
 
         def left() -> int:
             self.server.sql(f"UPDATE outbox SET lease_until = 0 WHERE {orphans}", database=DATABASE)
-            return sum(int(str(self.ask(f"SELECT count(*) FROM {each}")[0][0])) for each in waiting)
+            return sum(weight * int(str(self.ask(f"SELECT count(*) FROM {each}")[0][0])) for each, weight in waiting.items())
 
         return books.comes_to_nothing(left, pause_seconds=0.5)
 
