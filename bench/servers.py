@@ -17,6 +17,7 @@ from itsm.service import Desk
 from store.settings import StoreSettings
 from store.store import Store
 from triaged import clock
+from triaged.garbage import look_seldom
 from triaged.web import WebServer, application
 
 
@@ -29,7 +30,8 @@ class Discard:
 
 
 def acceptor(folder: Path) -> tuple[Store, Acceptor]:
-    """A store on the same disk as everything else, and its acceptor."""
+    """A store on the same disk as everything else, and its acceptor, in a process that looks for garbage as the daemon does."""
+    look_seldom()
     store = Store(StoreSettings(path=str(folder / "var")), clock=clock.now)
     return store, Acceptor(store, wake=lambda: None, pending_limit=10**9, minimum_free_bytes=0)
 

@@ -15,6 +15,8 @@ from typing import BinaryIO
 
 import msgspec
 
+from triaged.garbage import look_seldom
+
 FUNCTIONS = {"parse": "intake.child:parse_one", "render": "notifier.child:render_one", "files": "intake.child:files_of"}
 MAX_MEMORY_BYTES = 4 * 1024**3  # address space, not resident memory: an input may not take the machine with it
 MAX_FRAME_BYTES = 512 * 1024 * 1024
@@ -107,7 +109,9 @@ def main() -> None:
     with os.fdopen(os.dup(0), "rb") as source, os.fdopen(os.dup(1), "wb") as sink:
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.dup2(2, 1)
-        serve(source, sink, load(dict(each.split("=", 1) for each in sys.argv[1:]) or FUNCTIONS))
+        functions = load(dict(each.split("=", 1) for each in sys.argv[1:]) or FUNCTIONS)
+        look_seldom()
+        serve(source, sink, functions)
 
 
 if __name__ == "__main__":

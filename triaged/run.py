@@ -7,6 +7,7 @@ import structlog
 
 from itsm.errors import Permanent, Transient, TriagedError
 from triaged import __version__
+from triaged.garbage import look_seldom
 from triaged.loading import Loaded
 from triaged.logs import Logging
 from triaged.output import talk
@@ -37,6 +38,7 @@ def _run(loaded: Loaded, given: str | None, roles: frozenset[str]) -> int:
     daemon = Daemon(loaded, given, roles)
     try:
         _greet(daemon, loaded)
+        look_seldom()
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(daemon.run())
     except ExceptionGroup as group:
