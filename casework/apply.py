@@ -156,6 +156,10 @@ class Applier:
             known = self.workspace.participants.get(ticket_id, frozenset())
             self.workspace.participants[ticket_id] = known | {effect.author}
         content = {"author": effect.author, "visibility": effect.visibility.value, "text_sha256": _digest(effect.text), "note": effect.note}
+        begun = self.workspace.new_history[-1] if self.workspace.new_history and not effect.from_signal else None
+        if begun is not None and begun.kind == "open" and begun.stream == stream_of(ticket_id) and self._part is not None:
+            begun.content |= content  # an incident of an alert begins with its words: one entry of its history tells both
+            return
         self._history(self.workspace.tickets[ticket_id], "entry", effect.author or "unknown", content)
 
     def _revise(self, effect: ReviseEntry) -> None:

@@ -32,18 +32,14 @@ def folded(text: str) -> str:
 
 def _cut(text: str) -> list[str]:
     found = folded(text)
-    return [each[:MAX_WORD_CHARACTERS] for each in (_ASCII if found.isascii() else _WORD).findall(found)]
+    cut = (_ASCII if found.isascii() else _WORD).findall(found)
+    return cut if len(found) <= MAX_WORD_CHARACTERS else [each[:MAX_WORD_CHARACTERS] for each in cut]
 
 
 def words(texts: Iterable[str]) -> str:
     """The distinct words of texts with a space between, in the order they come; at most 2,000."""
-    found: dict[str, None] = {}
-    for text in texts:
-        for word in _cut(text[:MAX_TEXT_CHARACTERS]):
-            found[word] = None
-            if len(found) == MAX_WORDS:
-                return " ".join(found)
-    return " ".join(found)
+    found = dict.fromkeys(_cut("\n".join([text[:MAX_TEXT_CHARACTERS] for text in texts])))
+    return " ".join(found if len(found) <= MAX_WORDS else list(found)[:MAX_WORDS])
 
 
 def terms(query: str) -> tuple[Term, ...]:
