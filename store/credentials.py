@@ -179,6 +179,12 @@ def revoke_token(tx: Tx, name: str) -> bool:
     return found
 
 
+def note_denied(tx: Tx, token: ApiToken, actor: str, operation: str, why: str, *, times: int) -> None:
+    """Write down in the access stream that a token was denied an act; `times` counts those since the last entry."""
+    content = msgspec.json.encode({"token": token.name, "operation": operation, "why": why, "times": times})
+    append_many(tx, [(ACCESS_STREAM, "act_denied", actor, (token.id,), content)])
+
+
 def authenticate(tx: Tx, secret: str) -> ApiToken | None:
     """The token with this secret that is neither revoked nor expired.
 

@@ -139,8 +139,8 @@ class _Server(uvicorn.Server):
 class WebServer:
     """One listener. `start` binds, so that a port that is taken is told at once; `run` serves until `close`."""
 
-    def __init__(self, app: ASGIApp, listen: str) -> None:
-        """Nothing is bound yet."""
+    def __init__(self, app: ASGIApp, listen: str, *, connections: int = MAX_CONNECTIONS) -> None:
+        """Nothing is bound yet. Beyond so many connections a request is answered 503."""
         self._listen = listen
         self._socket: socket.socket | None = None
         self._server = _Server(
@@ -155,7 +155,7 @@ class WebServer:
                 proxy_headers=False,
                 timeout_keep_alive=KEEP_ALIVE_SECONDS,
                 timeout_graceful_shutdown=GRACE_SECONDS,
-                limit_concurrency=MAX_CONNECTIONS,
+                limit_concurrency=connections,
             )
         )
 

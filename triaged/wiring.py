@@ -25,7 +25,7 @@ from store import directory, inbox, leases, outbox, retention
 from store.credentials import signing_keys
 from store.store import Store
 from store.transaction import Tx
-from triaged import __version__, clock, first_start, logs
+from triaged import __version__, clock, descriptors, first_start, logs
 from triaged.children import ChildPool
 from triaged.composition import InForce, Keys, in_force
 from triaged.configuration import Configuration
@@ -36,7 +36,7 @@ from triaged.oauth.tokens import Tokens
 from triaged.readiness import Readiness
 from triaged.roles import DOORS, EVERY, NOTIFY, ROLES, TIMERS, TRIAGE
 from triaged.supervise import Door, Supervisor, Worker, periodic
-from triaged.web import WebServer, application, probes
+from triaged.web import MAX_CONNECTIONS, WebServer, application, probes
 from webportal.api import Api
 from webportal.operations import SEND_MESSAGE
 
@@ -93,8 +93,18 @@ class Daemon:
             silent_seconds=self.mailboxes.silent_seconds,
         )
         self._gauges = Gauges(self.store)
+        self._caps = self._fitted_caps(configuration)
         self.smtp = self._smtp(configuration)
         self.web = self._web_servers(configuration)
+
+    def _fitted_caps(self, configuration: Configuration) -> descriptors.Caps:
+        """How many connections the doors may hold beside everything else that is open."""
+        relay, postgres = configuration.notifier.relay, configuration.store.postgres
+        others = (
+            (relay.connections if relay else 0) + (postgres.writers + postgres.readers if postgres else 0) + configuration.intake.parsers
+        )
+        reserved = descriptors.OWN + descriptors.PER_MAILBOX * len(configuration.intake.mailbox) + descriptors.PER_CONNECTION * others
+        return descriptors.fit(descriptors.Caps(smtp=configuration.intake.smtp.connection_limit, http=MAX_CONNECTIONS), reserved=reserved)
 
     def _accepted(self) -> None:
         self.triage.wake()
@@ -117,7 +127,7 @@ class Daemon:
         )
 
     def _smtp(self, configuration: Configuration) -> SmtpDoor | None:
-        settings, domain = configuration.intake.smtp, self.in_force.casework.desk.domain
+        settings, domain = replace(configuration.intake.smtp, connection_limit=self._caps.smtp), self.in_force.casework.desk.domain
         if not settings.enabled or DOORS not in self.roles:
             return None
         return SmtpDoor(settings, self.acceptor, policy=lambda: self.in_force.policy, domain=domain, clock=clock.now)
@@ -144,7 +154,9 @@ class Daemon:
         servers = [WebServer(application(probes(self.readiness), listen=apart), apart)] if apart else []
         if listens:
             routes += [] if apart else probes(self.readiness)
-            servers.append(WebServer(application(routes, listen=http.listen, hosts=http.hosts, hook=hook), http.listen))
+            servers.append(
+                WebServer(application(routes, listen=http.listen, hosts=http.hosts, hook=hook), http.listen, connections=self._caps.http)
+            )
         return servers
 
     async def run(self) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
 
 import msgspec
 from starlette.requests import ClientDisconnect, Request
@@ -26,6 +27,7 @@ MAX_AUTHORIZATION_CHARACTERS = 500
 MAX_KEY_CHARACTERS = 255
 NO_TOKEN = "send a token: `Authorization: Bearer ...`; make one with `triaged token create`"  # noqa: S105 -- words, no secret
 ANYONE = "loopback"
+DENIED_AGAIN = timedelta(minutes=1)  # a token that asks on and on writes one entry in this time for each operation
 Port = Callable[[Request, str], Awaitable[Response]]
 
 
@@ -53,6 +55,7 @@ class Api:
         self._store, self._casework, self._settings = store, casework, settings
         self._on_outgoing, self._on_incoming, self._ports = on_outgoing, on_incoming, ports or {}
         self._open_ports = open_ports
+        self._denied: dict[tuple[int, str], tuple[datetime, int]] = {}  # by token and operation: when it was noted, and how often since
         self._document = msgspec.json.encode(document(OPERATIONS, version))
 
     def routes(self) -> list[Route]:
@@ -76,6 +79,7 @@ class Api:
                 if token is None or principal is None:
                     return problem(401, NO_TOKEN, headers={"WWW-Authenticate": "Bearer"})
                 if may(principal, operation.action) is not Verdict.YES:
+                    await self._note_denied(operation, principal, token)
                     return problem(403, _denied(operation, principal, token))
                 if operation.run is None:
                     return await self._ports[operation.name](request, token.name)
@@ -84,6 +88,19 @@ class Api:
                 return problem_of(error)
 
         return endpoint
+
+    async def _note_denied(self, operation: Operation, principal: Principal, token: ApiToken) -> None:
+        """Denied acts are kept, reads never (design 5); of those that come again within a minute only their number."""
+        if not operation.writes:
+            return
+        key, now = (token.id, operation.name), self._store.clock()
+        since, left_out = self._denied.get(key, (None, 0))
+        if since is not None and now - since < DENIED_AGAIN:
+            self._denied[key] = (since, left_out + 1)
+            return
+        self._denied[key] = (now, 0)
+        actor, why = f"{principal.role.value}:{principal.name}", _denied(operation, principal, token)
+        await self._store.awrite(lambda tx: credentials.note_denied(tx, token, actor, operation.name, why, times=left_out + 1))
 
     async def _token(self, request: Request) -> ApiToken | None:
         kind, _, secret = request.headers.get("authorization", "")[:MAX_AUTHORIZATION_CHARACTERS].partition(" ")

@@ -1,4 +1,4 @@
-"""A30, A46, A47: no import that runs what it reads or unpacks it, and no SQL put together from strings."""
+"""A30, A46, A47, A53: nothing runs or unpacks what it reads, puts SQL together from strings, or compares a secret by `==`."""
 
 import ast
 from collections.abc import Iterator
@@ -30,6 +30,7 @@ FORBIDDEN = frozenset(
     | {"zipfile", "tarfile", "gzip", "bz2", "lzma", "zlib", "zstandard", "py7zr", "rarfile", "PIL"}
 )
 BUILTINS = frozenset({"eval", "exec", "compile", "__import__"})
+SECRETS = frozenset({"secret", "password", "mac", "hmac", "signature"})  # `hmac.compare_digest` is for them
 RUNS_SQL = frozenset({"exec_driver_sql", "execute", "executemany", "executescript", "text", "literal_column"})
 
 
@@ -67,6 +68,32 @@ def _is_a_pragma(argument: ast.expr) -> bool:
     """SQLite takes no parameters in a PRAGMA, PostgreSQL none in SET and LISTEN; ours are constants of the module."""
     first = argument.values[0] if isinstance(argument, ast.JoinedStr) and argument.values else None
     return isinstance(first, ast.Constant) and str(first.value).startswith(("PRAGMA ", "SET ", "LISTEN "))
+
+
+def compared(source: str) -> Iterator[str]:
+    """Lines where something named like a secret stands beside `==` or `!=`; a column of a query is none: the database compares it."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Compare) and any(isinstance(each, ast.Eq | ast.NotEq) for each in node.ops):
+            for each in (node.left, *node.comparators):
+                if SECRETS & set(_name(each).lower().split("_")):
+                    yield f"{node.lineno}: {ast.unparse(node)}"
+
+
+def _name(expression: ast.expr) -> str:
+    if isinstance(expression, ast.Attribute):
+        is_column = isinstance(expression.value, ast.Attribute) and expression.value.attr == "c"
+        return "" if is_column else expression.attr
+    return expression.id if isinstance(expression, ast.Name) else ""
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_no_secret_is_compared_by_equals(file: Path) -> None:
+    assert list(compared(file.read_text())) == []
+
+
+@pytest.mark.parametrize("source", ["given == secret", "self._secret != given", "mac == expected", "row.secret_sha256 == digest"])
+def test_the_check_sees_a_secret_that_is_compared_by_equals(source: str) -> None:
+    assert len(list(compared(source))) == 1
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))

@@ -2,6 +2,7 @@
 
 import pytest
 
+from rules import follow_up
 from store import grants, retention
 from store.settings import Retention
 
@@ -30,6 +31,16 @@ def test_a_verification_mail_reaches_no_requester_and_no_watcher(desk, mail, hea
     assert all(CODE not in value for each in outside for value in each.facts.values())
     (ticket, *_) = desk.tickets()
     assert all(CODE not in entry.text or entry.visibility in ("held", "internal") for entry in desk.entries(ticket))
+
+
+def test_if_a_strangers_words_counted_they_would_stand_open_in_the_ticket(desk, mail, monkeypatch):
+    monkeypatch.setattr(follow_up, "_held_because", lambda *_: "")
+    desk.put(mail())
+    desk.triage()
+    desk.put(mail("v1", "Re: Verify", CODE, "Bank <security@bank.example>", References="<m1@corp.example>"), sender="security@bank.example")
+    desk.triage()
+    (ticket,) = desk.tickets()
+    assert any(CODE in entry.text and entry.visibility == "public" for entry in desk.entries(ticket))
 
 
 def test_if_a_cc_made_watchers_mallory_would_read_the_answer(desk, mail):

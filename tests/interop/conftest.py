@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from prove.daemon import Daemon
+from prove.postfix import SEARCH
 from prove.relay import RecordingRelay
 
 NEEDED = {
@@ -22,12 +23,12 @@ NEEDED = {
     "test_promtool_reads_the_metrics.py": "promtool",
     "test_alertmanager_posts_its_webhook.py": "prometheus-alertmanager",
     "test_postfix_sends_and_relays.py": "postfix",
+    "test_postfix_pipes.py": "postfix",
     "test_dovecot_is_fetched.py": "dovecot",
     "test_dovecot_takes_tokens.py": "dovecot",
     "test_doctor_logs_in_at_mailboxes.py": "dovecot",
 }
 FOR_ROOT = ("postfix", "dovecot")
-SEARCH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 WAIT_SECONDS = 120.0
 
 

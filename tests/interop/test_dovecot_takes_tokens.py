@@ -112,7 +112,7 @@ def test_a_token_lets_us_in(
 
 
 @pytest.mark.usefixtures("impatient")
-@pytest.mark.parametrize("told", [True, False], ids=["refused tokens are replaced", "and without that we stay out"])
+@pytest.mark.parametrize("defended", [True, False], ids=["refused tokens are replaced", "and without that we stay out"])
 def test_a_token_that_ends_in_the_middle_of_a_session_is_replaced(
     dovecot: Dovecot,
     desk: FetchingDesk,
@@ -120,10 +120,10 @@ def test_a_token_that_ends_in_the_middle_of_a_session_is_replaced(
     mailbox: Callable[..., Mailbox],
     issuer: LocalIssuer,
     monkeypatch: pytest.MonkeyPatch,
-    told: bool,
+    defended: bool,
 ) -> None:
     """The issuer revokes it and the server cuts us; our clock says that it lasts an hour yet."""
-    if not told:
+    if not defended:
         monkeypatch.setattr(TokenSource, "refused", lambda *_: None)
     poller = desk.poll(mailbox(), bearer=source)
     desk.until(desk.cursor, why=dovecot.log)
@@ -135,7 +135,7 @@ def test_a_token_that_ends_in_the_middle_of_a_session_is_replaced(
     assert poller._session is not None
     poller._session.abort()
     dovecot.append(USER, mail("later"))
-    if told:
+    if defended:
         desk.until(lambda: len(desk.stored()) == 3)
         assert issuer.given == 2
     else:

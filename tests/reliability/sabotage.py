@@ -10,12 +10,13 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from intake.accept import Accepted, Acceptor
+from intake.accept import Accepted, Acceptor, Arrival
+from intake.imap import folder
 from notifier.worker import Notifier
 from rules import mail as rules_of_mail
 from rules.sameness import Judgement, Sameness
-from store import outbox
-from triaged import clock, logs, wiring
+from store import mailboxes, outbox
+from triaged import clock, descriptors, logs, wiring
 from triaged.main import main
 from triaged.supervise import Supervisor
 
@@ -63,6 +64,20 @@ def stored_bytes() -> None:
     outbox.claim = forgetful
 
 
+def checkpoint() -> None:
+    """F06: a fetched mail is stored without its key, and how far we are is not written down with it."""
+    move = mailboxes.move_cursor
+
+    def keyless(**fields: Any) -> Arrival:
+        return Arrival(**fields | {"idempotency_key": None})
+
+    def only_at_first(tx: Any, mailbox: str, name: str, cursor: Any) -> None:
+        if mailboxes.cursor(tx, mailbox, name) is None:
+            move(tx, mailbox, name, cursor)
+
+    folder.Arrival, mailboxes.move_cursor = keyless, only_at_first
+
+
 def drain() -> None:
     """F10: SIGTERM ends the process as it does any other."""
     Supervisor.handle_signals = lambda self: None
@@ -71,6 +86,11 @@ def drain() -> None:
 def second_signal() -> None:
     """F11: a second SIGTERM is heard like the first."""
     Supervisor._on_end = lambda self, which: self.stop()
+
+
+def fitted_caps() -> None:
+    """F24: the doors take connections until there is nothing left to take them with."""
+    descriptors.fitted = lambda wanted, _available: wanted
 
 
 def log_queue() -> None:
@@ -106,8 +126,10 @@ DEFENCES: dict[str, Callable[[], None]] = {
         sameness,
         scan_of_the_outbox,
         stored_bytes,
+        checkpoint,
         drain,
         second_signal,
+        fitted_caps,
         log_queue,
         old_configuration,
         steady_clock,

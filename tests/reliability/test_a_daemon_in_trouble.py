@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import socket
 
 import pytest
 
@@ -58,6 +59,38 @@ def test_a_log_that_cannot_be_written_is_dropped_and_the_work_goes_on(site: Life
         os.close(writer)
         os.close(full)
     assert site.command("verify").code == 0  # no line of the log went into the database
+
+
+@WITH_AND_WITHOUT
+def test_a_daemon_of_few_descriptors_tells_whom_it_cannot_serve_and_goes_on(site: Life, defended: bool) -> None:
+    """With caps that do not fit, clients wait for a greeting that nobody can give."""
+    site.begin(without="" if defended else "fitted_caps", shell="ulimit -n 128")
+    clients = []
+    try:
+        for number in range(150):
+            source = (f"127.0.0.{2 + number // 30}", 0)  # one address alone may have fifty
+            clients.append(socket.create_connection(("127.0.0.1", site.smtp), timeout=60, source_address=source))
+        told = [greeted(each, seconds=60.0 if defended else 3.0) for each in reversed(clients)]  # the last ones first
+        assert (b"" not in told) is defended
+        if defended:
+            assert 0 < told.count(b"220") < len(clients)
+            assert told.count(b"220") + told.count(b"421") == len(clients)
+            assert site.probe("/healthz")[0] == 200
+    finally:
+        for each in clients:
+            each.close()
+    assert eventually(lambda: site.tries("one", timeout=60.0), seconds=120.0)  # it lives, and takes mail when there is room again
+    if defended:
+        assert any(line["event"].startswith("doors fitted") for line in site.lines())
+
+
+def greeted(client: socket.socket, *, seconds: float) -> bytes:
+    """The code of the greeting; empty when none comes."""
+    client.settimeout(seconds)
+    try:
+        return client.recv(1000)[:3]
+    except TimeoutError:
+        return b""
 
 
 @WITH_AND_WITHOUT

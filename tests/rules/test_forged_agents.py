@@ -95,9 +95,14 @@ def test_without_expiry_an_old_token_would_act(monkeypatch):
     assert acted(forged("pass", "pass", "pass", "expired"))
 
 
-def test_a_token_that_was_forwarded_gives_its_new_reader_nothing():
+@pytest.mark.parametrize("defended", [True, False])
+def test_a_token_that_was_forwarded_gives_its_new_reader_nothing(monkeypatch, defended):
+    if not defended:  # whoever holds the token is taken for whom it was written for
+        monkeypatch.setattr(authority_module, "agent_of", lambda desk, _: next(each for each in desk.agents if each.key == "ben"))
     decision = forged("pass", "pass", "pass", "ours", sender="mallory@corp.example")
-    assert not acted(decision)
+    assert acted(decision) is not defended
+    if not defended:
+        return
     (entry,) = effects(decision, AddEntry)
     assert (entry.visibility, entry.verified) == (Visibility.HELD, False)
     assert [each.recipient.address for each in effects(decision, Notify)] == ["ben@corp.example"]

@@ -3,12 +3,13 @@
 import hmac
 from datetime import timedelta
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from itsm.permission import RIGHTS, Role, Visible, owned
-from store import credentials, inbox, outbox, series_rows, tickets
+from itsm.permission import RIGHTS, Action, Role, Visible, owned
+from store import credentials, history, inbox, outbox, series_rows, tickets, visibility
 from tests.webportal.conftest import ALERT, serve, token, two_organisations
 from webportal.operations import OPERATIONS, PREFIX
 
@@ -78,6 +79,13 @@ def test_what_is_not_theirs_is_answered_as_what_is_not_there(client, who):
         foreign_looks_like_missing(client, operation, who)
 
 
+def test_if_everybody_saw_everything_the_matrix_would_find_leaks(client, monkeypatch):
+    monkeypatch.setattr(Visible, "includes", lambda *_: True)
+    for operation in (each for each in NAMED if each.action is Action.READ_TICKET):
+        with pytest.raises(AssertionError):
+            foreign_looks_like_missing(client, operation, "agent:oda")
+
+
 def foreign_looks_like_missing(client, operation, who):
     desk, headers = client.desk, token(client.desk, who)
     missing = next(value for key, value in MISSING.items() if key in operation.path)
@@ -109,6 +117,25 @@ def forbidden(client, operation, who):
         assert sent(client, operation, path, {}).status_code == 401
         assert sent(client, operation, path, {"authorization": "Bearer trd_guess"}).status_code == 401
         assert (sent(client, operation, path, every).status_code == 403) is (ROLES[who] not in RIGHTS[operation.action].roles)
+
+
+def test_denied_acts_are_kept_and_reads_are_not_and_a_flood_of_them_is_counted(client):
+    desk, headers = client.desk, token(client.desk, "agent:eve")
+    path = f"{PREFIX}/tickets/INC-1001/acts"
+
+    def kept():
+        entries = desk.store.read(lambda tx: history.of_stream(tx, credentials.ACCESS_STREAM))
+        return [(each.actor, msgspec.json.decode(each.content)) for each in entries if each.kind == "act_denied"]
+
+    for _ in range(50):
+        assert client.post(path, json={"verb": "note", "text": "x"}, headers=headers).status_code == 403
+    assert client.get(f"{PREFIX}/tickets", headers=token(desk, "agent:ben", "acts:write")).status_code == 403
+    ((actor, told),) = kept()
+    assert (actor, told["operation"], told["times"]) == ("auditor:eve", "actOnTicket", 1)
+    assert "may not do this" in told["why"]
+    desk.time += timedelta(minutes=1)
+    client.post(path, json={"verb": "note", "text": "x"}, headers=headers)
+    assert [each["times"] for _, each in kept()] == [1, 50]
 
 
 @pytest.mark.parametrize("who", BOUNDED)
@@ -182,6 +209,15 @@ def everything_seen(client, headers):
     return [client.get(PREFIX + each, headers=headers).text for each in asked]
 
 
+def test_if_lists_were_cut_before_they_are_filtered_a_foreign_ticket_would_change_them(client, mail, monkeypatch):
+    desk, headers = client.desk, token(client.desk, "agent:oda")
+    monkeypatch.setattr(visibility, "of_tickets", lambda _: ())
+    before = everything_seen(client, headers)
+    desk.put(mail("x1", "Zebra", sender="gus@globex.example"), sender="gus@globex.example")
+    desk.triage()
+    assert everything_seen(client, headers) != before
+
+
 @pytest.mark.parametrize("who", ["agent:oda", "source:am"])
 def test_a_ticket_that_is_not_seen_changes_no_answer(make_desk, mail, who):
     desk = two_organisations(make_desk(), mail)
@@ -221,6 +257,13 @@ def test_a_token_is_random_stored_only_as_its_hash_and_ends(client):
     assert client.get(f"{PREFIX}/tickets", headers=headers).status_code == 200
     desk.time = ends
     assert client.get(f"{PREFIX}/tickets", headers=headers).status_code == 401
+
+
+def test_a_secret_kept_as_it_is_would_stand_in_the_table(client, monkeypatch):
+    monkeypatch.setattr(credentials, "_digest", lambda secret: secret.encode())
+    secret = client.desk.store.write(lambda tx: credentials.create_token(tx, "plain", scopes=("admin",), acts_as="operator")).result()
+    rows = client.desk.store.read(lambda tx: [tuple(row) for row in tx.connection.exec_driver_sql("SELECT * FROM api_token")])
+    assert any(secret[4:] in str(row) for row in rows)
 
 
 def test_a_guess_is_compared_in_constant_time_with_a_hash_of_nobody_where_there_is_none(client, monkeypatch):

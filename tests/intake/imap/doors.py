@@ -31,8 +31,9 @@ class FetchingDesk:
 
     __test__ = False
 
-    def __init__(self, folder: Path) -> None:
-        self.store = Store(StoreSettings(path=str(folder)), clock=clock.now)
+    def __init__(self, folder: Path, settings: StoreSettings | None = None) -> None:
+        """`settings` are those of another store than one on SQLite in `folder`."""
+        self.store = Store(settings or StoreSettings(path=str(folder)), clock=clock.now)
         ruleset, errors = compile_ruleset(RulesSettings())
         assert not errors
         keys = self.store.write(credentials.signing_keys).result()

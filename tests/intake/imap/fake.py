@@ -63,7 +63,8 @@ class FakeImap:
             while line := reader.readline():
                 tag, _, rest = line.rstrip(b"\r\n").partition(b" ")
                 name, _, arguments = rest.partition(b" ")
-                if name.upper() == b"UID":
+                by_uid = name.upper() == b"UID"
+                if by_uid:
                     name, _, arguments = arguments.partition(b" ")
                 name = name.upper()
                 self.commands.append(name)
@@ -76,7 +77,7 @@ class FakeImap:
                 if name == b"IDLE":
                     self._idle(connection, reader, tag)
                     continue
-                connection.sendall(self._usual(name, arguments) + tag + b" OK done\r\n")
+                connection.sendall(self._usual(name, arguments, by_uid=by_uid) + tag + b" OK done\r\n")
                 if name == b"LOGOUT":
                     return
 
@@ -91,7 +92,7 @@ class FakeImap:
             self.idling.remove(connection)
         connection.sendall(tag + b" OK idle is over\r\n")
 
-    def _usual(self, name: bytes, arguments: bytes) -> bytes:
+    def _usual(self, name: bytes, arguments: bytes, *, by_uid: bool) -> bytes:
         if name == b"CAPABILITY":
             return b"* CAPABILITY " + self.capabilities + b"\r\n"
         if name == b"LOGIN":
@@ -99,12 +100,16 @@ class FakeImap:
         if name in (b"SELECT", b"EXAMINE"):
             told = b"* %d EXISTS\r\n* OK [UIDVALIDITY %d] ids\r\n* OK [UIDNEXT %d] next\r\n"
             return told % (len(self.mails), self.validity, self.uid_next)
+        here = sorted(self.mails)  # a mail's sequence number is its place here, from 1
         if name == b"SEARCH":
             found = re.search(rb"(\d+):(\d+)", arguments)
             low, high = (int(found[1]), int(found[2])) if found else (1, self.uid_next)
-            return b"* SEARCH " + b" ".join(b"%d" % uid for uid in sorted(self.mails) if low <= uid <= high) + b"\r\n"
+            told = [uid if by_uid else place for place, uid in enumerate(here, 1) if low <= uid <= high]
+            return b"* SEARCH " + b" ".join(b"%d" % each for each in told) + b"\r\n"
         if name == b"FETCH":
-            return b"".join(self._fetched(uid, arguments) for uid in uids_of(arguments) if uid in self.mails)
+            named = uids_of(arguments)
+            wanted = named if by_uid else [here[place - 1] for place in named if place <= len(here)]
+            return b"".join(self._fetched(uid, arguments) for uid in wanted if uid in self.mails)
         if name == b"MOVE":
             for uid in uids_of(arguments):
                 self.mails.pop(uid, None)

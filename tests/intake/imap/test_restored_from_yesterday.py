@@ -16,9 +16,9 @@ from tests.intake.imap.fake import FakeImap
 from triaged import clock
 
 
-@pytest.mark.parametrize("held", [True, False], ids=["as after a loss", "as if nothing had happened since"])
+@pytest.mark.parametrize("defended", [True, False], ids=["as after a loss", "as if nothing had happened since"])
 def test_todays_mail_makes_one_ticket_each_and_old_notices_do_not_go_again(
-    tmp_path: Path, server: FakeImap, mailbox: Callable[..., Mailbox], held: bool
+    tmp_path: Path, server: FakeImap, mailbox: Callable[..., Mailbox], defended: bool
 ) -> None:
     """`planned` switches the defence of the outbox off: what waited at the time of the backup would be sent a second time."""
     desk = FetchingDesk(tmp_path / "var")
@@ -36,7 +36,7 @@ def test_todays_mail_makes_one_ticket_each_and_old_notices_do_not_go_again(
         assert len(desk.tickets()) == 3
     finally:
         desk.close()
-    restore(StoreSettings(path=str(tmp_path / "var")), tmp_path / "backup", now=clock.now(), planned=not held)
+    restore(StoreSettings(path=str(tmp_path / "var")), tmp_path / "backup", now=clock.now(), planned=not defended)
     desk = FetchingDesk(tmp_path / "var")
     try:
         assert desk.message_ids() == ["yesterday@corp.example"]
@@ -49,6 +49,6 @@ def test_todays_mail_makes_one_ticket_each_and_old_notices_do_not_go_again(
         rows = desk.store.read(outbox.listed)
         first = min(desk.tickets(), key=lambda ticket: ticket.number)
         old = {row.notification.state for row in rows if row.notification.ticket_number == first.number}
-        assert (DeliveryState.QUEUED in old) is not held
+        assert (DeliveryState.QUEUED in old) is not defended
     finally:
         desk.close()

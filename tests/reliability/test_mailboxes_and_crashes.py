@@ -1,0 +1,68 @@
+"""F06: the daemon is killed around the commit of a fetched mail, and while the mail is moved on the server."""
+
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from tests.intake.imap.doors import mail
+from tests.intake.imap.fake import Answer, Drop, FakeImap
+from tests.reliability.lives import Life
+
+MAILBOX = """
+[[intake.mailbox]]
+name = "help"
+host = "127.0.0.1"
+port = {port}
+tls = "none"
+login = "desk@example.org"
+password_file = "password"
+poll_seconds = 600
+after = "move"
+move_to = "Done"
+"""
+
+
+@pytest.fixture
+def server() -> Iterator[FakeImap]:
+    made = FakeImap()
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def envelopes(site: Life) -> int:
+    return len(site.command("queue", "list", "--of", "inbox", "--state", "done", "--json").json())
+
+
+@pytest.mark.parametrize(
+    ("step", "defended"),
+    [("accept.before_commit", True), ("accept.after_commit", True), ("accept.after_commit", False), ("move", True), ("move", False)],
+)
+def test_a_fetched_mail_is_stored_once_and_moved_whenever_we_are_killed(site: Life, server: FakeImap, step: str, defended: bool) -> None:
+    """Without its key and checkpoint in the commit it is stored again."""
+    (site.directory / "password").write_text("secret\n")
+    site.configure(MAILBOX.format(port=server.port))
+    without = "" if defended else "checkpoint"
+    site.begin(without=without, TRIAGED_CRASH_AT="" if step == "move" else step)
+    site.until(lambda: bool(server.idling))
+
+    def kill(_tag: bytes, _arguments: bytes) -> Answer:
+        assert site.process is not None
+        os.kill(site.process.pid, signal.SIGKILL)
+        raise Drop
+
+    if step == "move":
+        server.on[b"MOVE"] = kill
+    server.put(mail("one"))
+    server.tell(b"* 1 EXISTS\r\n")
+    assert site.ended() == -signal.SIGKILL
+    server.on.clear()
+    site.begin(without=without)
+    site.until(lambda: not server.mails)  # it was moved at last
+    site.settle()
+    assert (envelopes(site) == 1) is defended
+    assert len(site.tickets()) == 1  # and if all else failed its content would be known
+    assert site.command("verify").code == 0
