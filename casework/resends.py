@@ -23,7 +23,7 @@ from store.transaction import Tx
 
 MAX_DELIVERIES = 100_000
 MAX_DELIVERY_BYTES = 4_096  # octets of one that is kept
-MAX_PLACES = 1_000_000  # in the bodies that are kept: one a delivery, and for each body
+MAX_PLACES = 250_000  # in the bodies that are kept, one a delivery and some for each body: what they alone still hold is bounded too
 PLACES_A_BODY = 32
 MAX_FLUSHED = 500  # series a transaction
 
