@@ -205,7 +205,7 @@ def test_the_work_grows_with_the_text_whatever_it_is_made_of(language: str, monk
         assert characters <= CHARACTERS_A_CHARACTER * len(text), repr(piece)
 
 
-def test_a_line_without_end_is_looked_at_up_to_its_limit_and_whole_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_line_without_end_is_looked_at_up_to_its_limit_and_would_be_looked_at_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     text = "hi\n\n" + "On 1.1.2026 10:00 a@b.example " * 50_000 + "wrote:\n> q\n"
     within = looks_at(text, monkeypatch)[1]
     assert within <= 10 * reply.MAX_LOOKED_AT
