@@ -11,6 +11,7 @@ from pathlib import Path
 
 STAMP = "triaged-locks.sha256"
 SERVERS, DEPLOY = "servers", "deploy"  # groups that not every machine can have, or needs
+SOURCE = "source"  # a group without wheels
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
@@ -56,6 +57,20 @@ def ensure(root: Path, groups: tuple[str, ...]) -> bool:
         return False
     _link(root)
     stamp.write_text("\n".join([*(each for each in done if each), wanted]) + "\n")
+    return True
+
+
+def ensure_built(root: Path, group: str = SOURCE) -> bool:
+    """Install what comes as source only, built by the locked setuptools of the environment; False when it could not, having said why."""
+    stamp, files = root / ".venv" / f"triaged-{group}.sha256", lock_files(root, [group])
+    wanted = stamp_of(files)
+    if stamp.is_file() and stamp.read_text() == wanted:
+        return True
+    install = [*_pip(root), "install", "-qq", "--disable-pip-version-check", "--no-deps", "--no-build-isolation", "--require-hashes"]
+    if subprocess.call([*install, "-r", str(files[0])]) != 0:
+        print(f"dev: requirements/{group}.txt could not be built", file=sys.stderr)
+        return False
+    stamp.write_text(wanted)
     return True
 
 

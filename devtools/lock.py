@@ -17,7 +17,7 @@ def wanted(root: Path) -> dict[str, list[str]]:
     """The direct requirements of each group, as pyproject.toml names them."""
     project = tomllib.loads((root / "pyproject.toml").read_text())
     groups = project["dependency-groups"]
-    return {"run": project["project"]["dependencies"], **{name: groups[name] for name in ("dev", "servers", "deploy")}}
+    return {"run": project["project"]["dependencies"], **{name: groups[name] for name in ("dev", "source", "servers", "deploy")}}
 
 
 def pinned(text: str) -> dict[str, str]:
@@ -42,8 +42,14 @@ def run(root: Path, rest: list[str]) -> int:
     run_pins = _resolve(groups["run"])
     dev_pins = sorted(set(_resolve([*groups["run"], *groups["dev"]])) - set(run_pins))
     deploy_pins = sorted(set(_resolve([*run_pins, *dev_pins, *groups["deploy"]])) - set(run_pins) - set(dev_pins))
-    hashes = _hashes([*run_pins, *dev_pins, *deploy_pins]) | _hashes(groups["servers"], SERVER_PLATFORMS)
-    for group, pins in (("run", run_pins), ("dev", dev_pins), ("servers", groups["servers"]), ("deploy", deploy_pins)):
+    hashes = _hashes([*run_pins, *dev_pins, *deploy_pins]) | _hashes(groups["servers"], SERVER_PLATFORMS) | _sources(groups["source"])
+    for group, pins in (
+        ("run", run_pins),
+        ("dev", dev_pins),
+        ("source", groups["source"]),
+        ("servers", groups["servers"]),
+        ("deploy", deploy_pins),
+    ):
         lines = [f"{pin} \\\n    " + " \\\n    ".join(f"--hash=sha256:{each}" for each in sorted(hashes[pin])) for pin in pins]
         (root / "requirements" / f"{group}.txt").write_text(HEAD + "\n".join(lines) + "\n")
         print(f"dev: {len(lines)} distributions in requirements/{group}.txt")
@@ -98,6 +104,12 @@ def _resolve(requirements: list[str]) -> list[str]:
             raise SystemExit(f"dev lock: pip finds no wheels for {' '.join(target[2:4]) or 'this Python'} {' '.join(target[4:])}")
         pins |= {_pin(item) for item in found}
     return sorted(pins)
+
+
+def _sources(pins: list[str]) -> dict[str, set[str]]:
+    """The hashes of what has no wheels: of the one archive of source each."""
+    items = _report(["--no-deps", "--no-binary", ":all:", *pins]) if pins else []
+    return {_pin(item): {str(item["download_info"]["archive_info"]["hashes"]["sha256"])} for item in items}  # type: ignore[index]  # pip's report
 
 
 def _hashes(pins: list[str], platforms: tuple[str, ...] = PLATFORMS) -> dict[str, set[str]]:

@@ -5,15 +5,16 @@ from datetime import datetime
 import msgspec
 
 from intake.context import GenericMapping, ParseContext
+from intake.mail.signature import signed_by
 from intake.mail.tnef import unwrapped
 from intake.mail.walk import walk
 from intake.parse import parse
 from itsm.notification import FilesFound, FilesWanted
-from itsm.signal import Parsed
+from itsm.signal import Parsed, UserMessage
 
 
 class ParseRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """One envelope to parse."""
+    """One envelope to parse. `keys` are the TXT records of its DKIM signatures, by name, where they are to be verified."""
 
     format: str
     source: str
@@ -21,6 +22,7 @@ class ParseRequest(msgspec.Struct, frozen=True, kw_only=True):
     return_path: str | None
     body: bytes
     mapping: GenericMapping | None = None
+    keys: dict[str, bytes] = {}
 
 
 class ParseResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,7 +39,15 @@ def parse_one(request: bytes) -> bytes:
     """Parse one encoded request into an encoded result."""
     asked = _decode(request)
     context = ParseContext(source=asked.source, received_at=asked.received_at, mapping=asked.mapping, return_path=asked.return_path)
-    return _encode(ParseResult(parts=parse(asked.format, asked.body, context)))
+    parts = parse(asked.format, asked.body, context)
+    if asked.keys:
+        domain = signed_by(asked.body, asked.keys)
+        parts = tuple(_signed(each, domain) for each in parts)
+    return _encode(ParseResult(parts=parts))
+
+
+def _signed(part: Parsed, domain: str) -> Parsed:
+    return msgspec.structs.replace(part, signed_by=domain) if isinstance(part, UserMessage) else part
 
 
 _decode_files = msgspec.msgpack.Decoder(FilesWanted).decode

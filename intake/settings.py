@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from intake.context import ALERT_FORMATS, GenericMapping
 from intake.imap.settings import Mailbox, mailbox_refusals
+from intake.mail.signature import is_installed
 from intake.refusal import Refusal
 from itsm.address import domain_of
 
@@ -51,6 +52,18 @@ class SmtpSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     ] = ()
     trusted_networks: Annotated[
         Words, Meta(description="Client networks that hand over mail with Authentication-Results of a listed host, as 10.0.0.1/32.")
+    ] = ()
+    dkim: Annotated[
+        bool,
+        Meta(
+            description="Verify DKIM signatures of mail that nobody listed hands over; a valid one of the From domain is level 1. Extra mailauth."
+        ),
+    ] = False
+    dkim_timeout_seconds: Annotated[
+        float, Meta(description="The keys of a batch of mails must come from DNS in this time, in seconds.", gt=0, le=30)
+    ] = 3.0
+    dkim_nameservers: Annotated[
+        Words, Meta(description="Nameservers to ask for the keys, as 192.0.2.53 or 192.0.2.53:5353; empty: those of this machine.")
     ] = ()
     tls_certificate_file: Annotated[str, Meta(description="Certificate chain (PEM) for STARTTLS; empty: not offered.")] = ""
     tls_key_file: Annotated[str, Meta(description="Key of the certificate (PEM).")] = ""
@@ -119,6 +132,7 @@ class IntakeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     ] = ()
 
 
+DNS_PORT = 53
 DEFAULT_SOURCES = (
     Source(name="alertmanager", format="alertmanager", authentication="none"),
     Source(name="generic", format="generic", authentication="none"),
@@ -167,6 +181,7 @@ def refusals(settings: IntakeSettings, *, own_addresses: Iterable[str] = ()) -> 
     if smtp.enabled and not on_loopback(smtp.listen) and not reached:
         hint = "set addresses of a team, or recipients or domains in [intake.smtp]"
         found.append(Refusal(path="intake.smtp.listen", message="SMTP listens beyond loopback and takes mail for nobody", hint=hint))
+    found += _dkim_refusals(smtp)
     for index, source in enumerate(settings.source):
         found += _source_refusals(f"intake.source.{index}", source, on_loopback(settings.http.listen))
     names = [source.name for source in settings.source]
@@ -174,6 +189,29 @@ def refusals(settings: IntakeSettings, *, own_addresses: Iterable[str] = ()) -> 
         if name in names[:index]:
             found.append(Refusal(path=f"intake.source.{index}.name", message=f"two sources are named {name!r}", hint="rename one"))
     return found
+
+
+def _dkim_refusals(smtp: SmtpSettings) -> list[Refusal]:
+    found: list[Refusal] = []
+    if smtp.dkim and not is_installed():
+        hint = "pip install 'triaged[mailauth]', or dkim = false"
+        found.append(Refusal(path="intake.smtp.dkim", message="DKIM needs the extra mailauth, which is not installed", hint=hint))
+    for index, written in enumerate(smtp.dkim_nameservers):
+        try:
+            nameserver(written)
+        except ValueError:
+            path, hint = f"intake.smtp.dkim_nameservers.{index}", "write an address, as 192.0.2.53 or 192.0.2.53:5353"
+            found.append(Refusal(path=path, message=f"{written!r} is no address of a nameserver", hint=hint))
+    return found
+
+
+def nameserver(written: str) -> tuple[str, int]:
+    """Address and port of `192.0.2.53`, `192.0.2.53:5353` or `[2001:db8::53]:5353`; raises ValueError."""
+    try:
+        return str(ipaddress.ip_address(written)), DNS_PORT
+    except ValueError:
+        host, port = host_and_port(written)
+        return str(ipaddress.ip_address(host)), port
 
 
 def _source_refusals(path: str, source: Source, loopback: bool) -> list[Refusal]:

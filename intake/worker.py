@@ -18,9 +18,12 @@ from casework.resends import MAX_FLUSHED, Repeat, Resends
 from intake.batch import Batch, Slice, parts_of, runs, slices, why_nothing
 from intake.child import ParseRequest, ParseResult
 from intake.context import GenericMapping
+from intake.mail.signature import names_of_keys
 from intake.parse import DELIVERIES, deliveries, digest_of
-from itsm.envelope import Envelope, Outcome
+from intake.signing_keys import SigningKeys
+from itsm.envelope import MAIL_FORMAT, Envelope, Outcome
 from itsm.errors import Conflict, Transient, Unreadable
+from rules.authentication import is_to_be_verified
 from store import inbox
 from store.inbox import Claimed
 from store.step import step
@@ -61,14 +64,16 @@ class Triage:
         mappings: Callable[[], Mapping[str, GenericMapping]],
         on_outgoing: Callable[[], None],
         resends: Resends | None = None,
+        signing_keys: SigningKeys | None = None,
     ) -> None:
         """`mappings` gives those of the generic sources; `on_outgoing` is called after commits that may have queued notices.
 
-        `resends` is the state cache, one of its own unless given.
+        `resends` is the state cache, one of its own unless given; with `signing_keys` DKIM is verified where nobody else vouches for a mail.
         """
         self._store, self._run_batch, self._casework, self._mappings = store, run_batch, casework, mappings
         self._on_outgoing = on_outgoing
         self._resends = Resends() if resends is None else resends
+        self._signing_keys = signing_keys
         self._flushed_at = 0.0  # by the loop's clock
         self._wake = asyncio.Event()
         self._stopping = False
@@ -216,6 +221,7 @@ class Triage:
         ids = [each.envelope.id for each in claimed]
         mappings = self._mappings()
         bodies = await self._store.aread(lambda tx: inbox.raw_bytes(tx, ids))
+        keys = await self._keys(claimed, bodies)
         requests = [
             msgspec.msgpack.encode(
                 ParseRequest(
@@ -225,6 +231,7 @@ class Triage:
                     return_path=each.envelope.reverse_path,
                     body=bodies.get(each.envelope.id, b""),
                     mapping=mappings.get(each.envelope.source),
+                    keys=keys.get(each.envelope.id, {}),
                 )
             )
             for each in claimed
@@ -235,6 +242,16 @@ class Triage:
             for each, answer in zip(claimed, answers, strict=True)
             if answer is not None
         }
+
+    async def _keys(self, claimed: Sequence[Claimed], bodies: Mapping[int, bytes]) -> dict[int, dict[str, bytes]]:
+        """The keys of DKIM signatures by envelope, for mails that strangers brought to our own door."""
+        if self._signing_keys is None:
+            return {}
+        trust = self._casework().trust
+        asked = [each.envelope for each in claimed if each.envelope.format == MAIL_FORMAT and is_to_be_verified(each.envelope, trust)]
+        names = {each.id: names_of_keys(bodies.get(each.id, b"")) for each in asked}
+        found = await self._signing_keys.find(name for some in names.values() for name in some)
+        return {id_: {name: found[name] for name in some if name in found} for id_, some in names.items()}
 
     async def _handle_all(self, batch: Batch, *, settled: AbstractSet[int]) -> None:
         failed = [each for each in batch.claimed if each.envelope.id not in batch.parsed and each.envelope.id not in settled]

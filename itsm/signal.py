@@ -79,6 +79,7 @@ class UserMessage(msgspec.Struct, frozen=True, kw_only=True, tag="user_message")
     `content_sha256` hashes the decoded parts (sameness, design 4); `fallback_sha256` hashes From, Subject, Date and the
     decoded parts and is what two mails without Message-ID are compared by. `unanswerable` names the reason why no
     automatic answer may be sent (RFC 3834 section 2), or is None. `sent_by_us` is the value of our own loop mark.
+    `signed_by` is the domain of From where we verified a DKIM signature of it ourselves, else "".
     `received_count` is the number of Received fields (RFC 5321 6.3), `flagged_as_spam` that X-Spam-Flag says YES, whoever
     wrote it. `authentication` holds the raw values of the Authentication-Results fields, topmost first. `forwarded` tells that
     its sender passes on a mail of somebody else.
@@ -101,6 +102,7 @@ class UserMessage(msgspec.Struct, frozen=True, kw_only=True, tag="user_message")
     authentication: tuple[str, ...] = ()
     unanswerable: str | None = None
     sent_by_us: str | None = None
+    signed_by: str = ""
     received_count: int = 0
     protection: Protection = Protection.NONE
     forwarded: bool = False

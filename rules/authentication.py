@@ -45,10 +45,17 @@ def trust_of(message: UserMessage, envelope: Envelope, settings: TrustSettings) 
             return TrustVerdict(level=1, reason="submitted with a login that may use this From address")
         return TrustVerdict(level=0, reason="the login may not use this From address")
     if not _handed_over(envelope, settings):
-        return TrustVerdict(level=0, reason="not handed over by a listed host")
+        if is_to_be_verified(envelope, settings) and message.signed_by and message.signed_by == domain_of(sender):
+            return TrustVerdict(level=1, reason="a DKIM signature of its From domain, verified here")
+        return TrustVerdict(level=0, reason="not handed over by a listed host, and no DKIM signature of its From domain was verified")
     if not message.authentication:
         return TrustVerdict(level=0, reason="no Authentication-Results")
     return _by_results(message.authentication[0], domain_of(sender), settings, envelope.channel)
+
+
+def is_to_be_verified(envelope: Envelope, settings: TrustSettings) -> bool:
+    """Whether nobody else vouches for such a mail: a stranger brought it to our own door, without a login."""
+    return envelope.channel is Channel.SMTP and envelope.login is None and not _handed_over(envelope, settings)
 
 
 def _handed_over(envelope: Envelope, settings: TrustSettings) -> bool:

@@ -18,4 +18,4 @@ def from_the_person(message: UserMessage, forms: tuple[str, ...]) -> UserMessage
     if form not in {canonical(each) for each in forms} or canonical(person.address) == form:
         return message
     told = f"a contact form sent it ({form}); its Reply-To is taken for the sender"
-    return msgspec.structs.replace(message, sender=person, authentication=(), defects=(*message.defects, told))
+    return msgspec.structs.replace(message, sender=person, authentication=(), signed_by="", defects=(*message.defects, told))

@@ -13,6 +13,7 @@ from casework.timers import Timers
 from intake.accept import Acceptor
 from intake.http import HttpDoor
 from intake.settings import IntakeSettings, on_loopback
+from intake.signing_keys import signing_keys_of
 from intake.smtp.door import SmtpDoor
 from intake.worker import Triage
 from itsm.errors import Transient, TriagedError
@@ -83,6 +84,7 @@ class Daemon:
             casework=lambda: self.in_force.casework,
             mappings=lambda: self.in_force.mappings,
             on_outgoing=self.notifier.wake,
+            signing_keys=signing_keys_of(intake.smtp),
         )
         self._timers = Timers(self.store, casework=lambda: self.in_force.casework, on_outgoing=self.notifier.wake)
         self.mailboxes = Mailboxes(self.store, self.acceptor, self.tokens, intake.mailbox)

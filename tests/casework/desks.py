@@ -60,7 +60,7 @@ class TestDesk:
         self.store.write_many(inbox.add_many, inbox.Arrived(envelope=envelope, body=body)).result()
         return envelope.id
 
-    def triage(self, parse=None, wait=True, resends=None):
+    def triage(self, parse=None, wait=True, resends=None, signing_keys=None):
         async def run():
             worker = Triage(
                 self.store,
@@ -69,6 +69,7 @@ class TestDesk:
                 mappings=dict,
                 on_outgoing=lambda: None,
                 resends=resends,
+                signing_keys=signing_keys,
             )
             while await worker.once():
                 if wait:
