@@ -11,7 +11,6 @@ import msgspec
 
 from intake.mail.addresses import read_addresses
 from intake.mail.header import Header
-from intake.scan import SCANNED_BYTES
 from itsm.address import domain_of
 
 try:
@@ -19,6 +18,7 @@ try:
 except ImportError:  # the extra is not installed
     dkim = None
 
+MAX_HEADER_BYTES = 65_536
 MAX_SIGNATURES = 3  # of the domain of From
 MAX_SIGNATURE_BYTES = 8_192
 MAX_BLANKS = 100  # in a row, in a signature: the library's patterns cost the square of them
@@ -80,7 +80,7 @@ def _signatures(raw: bytes) -> tuple[str, list[Signature]]:
 
 def _header_block(raw: bytes) -> tuple[bytes, bool]:
     """The header with line feeds, and whether all of it was looked at: what is longer than 64 KiB is not verified."""
-    head = raw[: SCANNED_BYTES + 4].replace(b"\r\n", b"\n")
+    head = raw[: MAX_HEADER_BYTES + 4].replace(b"\r\n", b"\n")
     end = head.find(b"\n\n")
     return (head[: end + 1], True) if end >= 0 else (head, False)
 
