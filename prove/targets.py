@@ -13,6 +13,7 @@ import msgspec
 from intake.context import ParseContext
 from intake.mail.addresses import read_addresses
 from intake.mail.reply import new_words
+from intake.mail.signature import names_of_keys, signed_by
 from intake.parse import ADAPTERS, parse
 from itsm.envelope import MAIL_FORMAT
 from itsm.signal import Parsed
@@ -27,6 +28,8 @@ DSN = (
     b'Content-Type: multipart/report; report-type=delivery-status; boundary="b"\r\n\r\n--b\r\nContent-Type: text/plain\r\n\r\n'
     b"%b\r\n--b\r\nContent-Type: message/delivery-status\r\n\r\n%b\r\n--b--\r\n"
 )
+WINMAIL = b"From: a@b.example\nContent-Type: application/ms-tnef\nContent-Transfer-Encoding: binary\n\n"
+KEY = b"v=DKIM1; p=MFwwDQYJKoZIhvcNAQEBBQADSwAwSAJBAL"
 HALVES = b"\n----\n"  # between the words of a bounce and its report
 
 chardet.detect("Слова, которых никто не назвал".encode("koi8-r"))  # it loads its tables at first use: no cost of an input
@@ -58,6 +61,17 @@ def bounce(data: bytes) -> bytes:
     return _parts(MAIL_FORMAT, DSN % (words, report))
 
 
+def winmail(data: bytes) -> bytes:
+    """Any octets as the `winmail.dat` of a mail."""
+    return _parts(MAIL_FORMAT, WINMAIL + data)
+
+
+def signature(data: bytes) -> bytes:
+    """Any octets as a mail that is asked for its signatures, and each key that it wants is the same one."""
+    names = names_of_keys(data)
+    return signed_by(data, dict.fromkeys(names, KEY)).encode() + repr(names).encode()
+
+
 def addresses(data: bytes) -> bytes:
     """Any octets as the value of a header with addresses."""
     return _encode(read_addresses(data.decode("utf-8", "surrogateescape")))
@@ -80,6 +94,8 @@ TARGETS: dict[str, Callable[[bytes], bytes]] = {
     "bounce": bounce,
     "addresses": addresses,
     "reply": reply,
+    "winmail": winmail,
+    "signature": signature,
     **{name: _adapter(name) for name in ADAPTERS},
 }
 
