@@ -29,7 +29,7 @@ def test_a_number_in_the_subject_counts_for_a_participant_whose_signature_holds(
     assert desk.inbox(where).outcomes == ("A" if verified and signs else "C")
     (part,) = desk.parts(where)
     assert part.reasons.trust == (1 if verified and signs else 0)
-    assert nameserver.asked == ([NAME] if verified and signs else [])
+    assert set(nameserver.asked) == ({NAME} if verified and signs else set())  # a question may be asked again when the answer is slow
 
 
 def test_mail_of_a_login_and_alerts_are_not_asked_about(desk, mail, nameserver):
