@@ -65,6 +65,7 @@ class Applier:
         self._handles: dict[int, int] = {}
         self._part: Part | None = None
         self._written: dict[datetime, str] = {}  # instants as people read them: nearly every ticket of a batch has the same
+        self._told: tuple[Ticket, dict[str, str]] | None = None  # the facts of the last ticket: most have more than one notice
 
     def apply(self, decision: Decision, part: Part | None, *, kind: str) -> int | None:  # noqa: C901, PLR0912 -- one arm an effect
         """Apply every effect; returns the real id of the decision's ticket."""
@@ -270,6 +271,11 @@ class Applier:
 
     def _facts(self, ticket: Ticket) -> dict[str, str]:
         """What every template may say of the ticket and the desk, as text."""
+        if self._told is None or self._told[0] is not ticket:
+            self._told = ticket, self._facts_of(ticket)
+        return self._told[1]
+
+    def _facts_of(self, ticket: Ticket) -> dict[str, str]:
         desk = self.casework.desk
         team = team_by_key(desk, ticket.team)
         service = next((each.name for each in desk.services if each.key == ticket.service), ticket.service)
@@ -291,7 +297,7 @@ class Applier:
     def _in_words(self, at: datetime) -> str:
         written = self._written.get(at)
         if written is None:
-            written = self._written[at] = at.strftime("%Y-%m-%d %H:%M UTC")
+            written = self._written[at] = f"{at.year:04}-{at.month:02}-{at.day:02} {at.hour:02}:{at.minute:02} UTC"
         return written
 
     def _keep_series(self, effect: KeepSeries) -> None:

@@ -337,9 +337,10 @@ class Triage:
         for each in done:
             if each.outcome is not None and each.outcome is not Outcome.DUPLICATE:
                 alike[each.part.envelope.id, each.outcome].append(each)
+        told = log.bind()  # once a commit: the logger of the module looks for how it is set up at every line
         for (inbox_id, outcome), some in alike.items():  # a line an outcome: of a body of thousands `explain` knows each part
             more = {"parts": len(some)} if len(some) > 1 else {}
-            log.info("triaged", inbox_id=inbox_id, part=some[0].part.seq, outcome=outcome.value, ticket_id=some[0].ticket_id, **more)
+            told.info("triaged", inbox_id=inbox_id, part=some[0].part.seq, outcome=outcome.value, ticket_id=some[0].ticket_id, **more)
 
 
 def _count(done: Sequence[Handled], now: datetime) -> None:

@@ -1,6 +1,10 @@
 """The desk as configuration names it: teams, agents and services."""
 
+from functools import cached_property
+
 import msgspec
+
+from itsm.address import canonical
 
 
 class Team(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,7 +45,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     tier: int = 3
 
 
-class Desk(msgspec.Struct, frozen=True, kw_only=True):
+class Desk(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """Everything the rules and the notifier may know of the desk; `address` is where replies go, `domain` mints Message-IDs."""
 
     name: str = "Service Desk"
@@ -51,3 +55,24 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True):
     agents: tuple[Agent, ...] = ()
     services: tuple[Service, ...] = ()
     trusted_authserv_ids: tuple[str, ...] = ()
+
+    @cached_property
+    def team_of_key(self) -> dict[str, Team]:
+        """Each team by its key."""
+        return {team.key: team for team in reversed(self.teams)}
+
+    @cached_property
+    def team_of_address(self) -> dict[str, str]:
+        """The key of the team that answers for each canonical address; the first that names it."""
+        return {canonical(address): team.key for team in reversed(self.teams) for address in team.addresses}
+
+    @cached_property
+    def own_addresses(self) -> frozenset[str]:
+        """Every canonical address that is the desk's or a team's: mail to or from them is never a person's."""
+        written = (self.address, *(address for team in self.teams for address in (*team.addresses, team.notify) if address))
+        return frozenset(canonical(address) for address in written)
+
+    @cached_property
+    def inner_addresses(self) -> frozenset[str]:
+        """Those, and every address that an agent writes from."""
+        return self.own_addresses | {canonical(address) for agent in self.agents for address in agent.addresses}

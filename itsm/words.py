@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Iterable
+from itertools import islice
 
 import msgspec
 
@@ -12,7 +13,7 @@ MAX_TEXT_CHARACTERS = 100_000
 MAX_TERMS = 16
 # A script without spaces between words is cut into its characters: kana, Han.
 _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]|[^\W_\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+")
-_ASCII = re.compile(r"[a-z0-9]+")
+_BLANKS = {code: " " for code in range(128) if not chr(code).isalnum()}  # between words of ASCII
 
 
 class Term(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,15 +32,16 @@ def folded(text: str) -> str:
 
 
 def _cut(text: str) -> list[str]:
+    """Every word in its place."""
     found = folded(text)
-    cut = (_ASCII if found.isascii() else _WORD).findall(found)
-    return cut if len(found) <= MAX_WORD_CHARACTERS else [each[:MAX_WORD_CHARACTERS] for each in cut]
+    return found.translate(_BLANKS).split() if found.isascii() else _WORD.findall(found)  # a quarter of the time of the expression
 
 
 def words(texts: Iterable[str]) -> str:
     """The distinct words of texts with a space between, in the order they come; at most 2,000."""
-    found = dict.fromkeys(_cut("\n".join([text[:MAX_TEXT_CHARACTERS] for text in texts])))
-    return " ".join(found if len(found) <= MAX_WORDS else list(found)[:MAX_WORDS])
+    every = dict.fromkeys(_cut("\n".join([text[:MAX_TEXT_CHARACTERS] for text in texts])))
+    found = dict.fromkeys([each[:MAX_WORD_CHARACTERS] for each in every])
+    return " ".join(islice(found, MAX_WORDS))
 
 
 def terms(query: str) -> tuple[Term, ...]:
@@ -48,5 +50,5 @@ def terms(query: str) -> tuple[Term, ...]:
     for group in query.split():
         cut = _cut(group)
         for place, word in enumerate(cut, 1):
-            found[Term(word=word, prefix=group.endswith("*") and place == len(cut))] = None
+            found[Term(word=word[:MAX_WORD_CHARACTERS], prefix=group.endswith("*") and place == len(cut))] = None
     return tuple(found)[:MAX_TERMS]

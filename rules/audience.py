@@ -16,7 +16,7 @@ MAX_TEAMS = 5  # that one mail may open tickets for
 
 def team_by_key(desk: Desk, key: str) -> Team | None:
     """The team with that key, or None."""
-    return next((team for team in desk.teams if team.key == key), None)
+    return desk.team_of_key.get(key)
 
 
 def team_addressed(desk: Desk, message: UserMessage, envelope: Envelope) -> str:
@@ -26,7 +26,7 @@ def team_addressed(desk: Desk, message: UserMessage, envelope: Envelope) -> str:
 
 def teams_addressed(desk: Desk, message: UserMessage, forward_paths: tuple[str, ...]) -> tuple[str, ...]:
     """The keys of every team a mail was sent to, by its envelope recipients where they name one, else by To and Cc; never none."""
-    owners = {canonical(address): team.key for team in reversed(desk.teams) for address in team.addresses}
+    owners = desk.team_of_address
     for written in (forward_paths, tuple(each.address for each in (*message.to, *message.cc))):
         found = tuple(dict.fromkeys(owners[canonical(each)] for each in written if canonical(each) in owners))
         if found:
@@ -63,9 +63,3 @@ def team_recipients(desk: Desk, ticket: Ticket, muted: frozenset[str] = frozense
 def _agent(agent: Agent, muted: frozenset[str]) -> Told:
     because = MUTED if canonical(agent.address) in muted else None
     return Told(recipient=Address(name=agent.name, address=agent.address), agent=agent.key, suppressed_because=because)
-
-
-def our_addresses(desk: Desk) -> frozenset[str]:
-    """Every address that is ours: mail to or from them is never a person's."""
-    written = [desk.address, *(address for team in desk.teams for address in (*team.addresses, team.notify) if address)]
-    return frozenset(canonical(address) for address in written)

@@ -8,6 +8,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 import msgspec
 
@@ -128,13 +129,17 @@ def loop_keys(sender: str, ticket_ids: Iterable[int], settings: RulesSettings, n
     return (notice_key(sender, settings, now), *(key for each in ticket_ids for key in ticket_keys(each, settings, now)))
 
 
+# The mails of a batch have one instant: they share its windows, whose hashes are then known.
+@lru_cache(maxsize=64)
 def _minute(now: datetime) -> datetime:
     return now.replace(second=0, microsecond=0)
 
 
+@lru_cache(maxsize=64)
 def _hour(now: datetime) -> datetime:
     return now.replace(minute=0, second=0, microsecond=0)
 
 
+@lru_cache(maxsize=64)
 def _day(now: datetime) -> datetime:
     return now.replace(hour=0, minute=0, second=0, microsecond=0)

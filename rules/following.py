@@ -8,7 +8,6 @@ from itsm.decision import Effect, KeepFollower, RemoveFollower, ReviseEntry, Vis
 from itsm.person import Follower, FollowerKind, watchers
 from itsm.service import Desk
 from itsm.ticket import Ticket
-from rules.audience import our_addresses
 from rules.authority import agent_of
 from rules.merging import chosen
 from rules.reopening import wake
@@ -24,7 +23,7 @@ def watch(act: Act, ticket: Ticket, snapshot: ActSnapshot, desk: Desk, actor: st
         return [RemoveFollower(ticket_id=ticket.id, address=address, kind=FollowerKind.WATCHER, actor=actor)]
     if address == ticket.requester:
         return f"{address} is the requester"
-    if address in our_addresses(desk):
+    if address in desk.own_addresses:
         return f"{address} is an address of the desk"
     others = {each.address for each in watchers(snapshot.followers)} - {address}
     if len(others) >= MAX_WATCHERS:

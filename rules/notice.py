@@ -11,7 +11,7 @@ from itsm.person import Follower, muted
 from itsm.service import Desk
 from itsm.signal import UserMessage
 from itsm.ticket import Ticket
-from rules.audience import Told, our_addresses, team_recipients
+from rules.audience import Told, team_recipients
 from rules.budget import BudgetKey, Used, notice_key, ticket_key, words_key
 from rules.settings import RulesSettings
 
@@ -78,7 +78,7 @@ def _too_many(key: BudgetKey) -> str:
 
 def _copied(message: UserMessage, desk: Desk) -> list[str]:
     """Who else the mail went to, bounded: they follow the ticket only when somebody says so."""
-    ours = our_addresses(desk) | {canonical(each) for agent in desk.agents for each in agent.addresses}
+    ours = desk.inner_addresses
     return [each.address for each in message.cc if canonical(each.address) not in ours and is_mailbox(each.address)][:MAX_COPIED]
 
 

@@ -13,7 +13,7 @@ from itsm.service import Desk
 from itsm.signal import UserMessage
 from itsm.ticket import State, Ticket
 from rules.answer import acknowledgement
-from rules.audience import our_addresses, team_addressed
+from rules.audience import team_addressed
 from rules.authentication import TrustVerdict
 from rules.classify import classify
 from rules.follow_up_policy import out_of_hours_text
@@ -183,7 +183,7 @@ def _acknowledge(
         verdict=verdict,
         budgets_used=snapshot.budgets_used,
         settings=ruleset.settings,
-        our_addresses=our_addresses(desk),
+        our_addresses=desk.own_addresses,
         now=now,
         has_number=not snapshot.referenced and snapshot.by_subject_participant and trust.level < 1,
         chained=_chained(snapshot),

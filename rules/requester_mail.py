@@ -13,7 +13,6 @@ from itsm.signal import UserMessage
 from itsm.ticket import Ticket
 from rules.agent_mail import decide_acts
 from rules.answer import acknowledgement
-from rules.audience import our_addresses
 from rules.authentication import TrustVerdict
 from rules.commands import Commands, Unreadable, acts_of, allowed, read
 from rules.ruleset import Ruleset, Verdict
@@ -98,7 +97,7 @@ def _status(
         verdict=verdict,
         budgets_used=snapshot.budgets_used,
         settings=ruleset.settings,
-        our_addresses=our_addresses(desk),
+        our_addresses=desk.own_addresses,
         now=now,
         commanded=True,
     )

@@ -39,6 +39,8 @@ class Match(msgspec.Struct, frozen=True, kw_only=True):
 
 def candidates(snapshot: MailSnapshot, trust: int) -> tuple[str, ...]:
     """Every way the mail could lead to a ticket, strongest first, as the trace shows it: strength, number, reference."""
+    if not snapshot.referenced and snapshot.by_subject is None:  # nearly every new mail
+        return ()
     found = [(_strength(each, trust), each.ticket, each.message_id) for each in snapshot.referenced]
     if snapshot.by_subject is not None:
         enough = snapshot.by_subject_participant and trust >= 1

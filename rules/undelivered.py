@@ -8,7 +8,7 @@ from itsm.envelope import Outcome
 from itsm.notification import Event
 from itsm.service import Desk
 from itsm.signal import DeliveryReport, MailKind, ReportedRecipient, UserMessage
-from rules.audience import our_addresses, team_recipients
+from rules.audience import team_recipients
 from rules.snapshot import MailSnapshot, Returned
 
 MAX_TOLD = 5  # recipients of a report
@@ -26,7 +26,7 @@ def undelivered(signal: UserMessage | DeliveryReport, returned: Returned, desk: 
     told = "; ".join(_words(each) for each in recipients[:MAX_TOLD])
     hard = next((each for each in recipients if each.permanent and each.action not in DELIVERED), None)
     address = canonical(returned.recipient)
-    own = our_addresses(desk) | {canonical(each) for agent in desk.agents for each in agent.addresses}
+    own = desk.inner_addresses
     marks = hard is not None and address not in own
     note = "A mail of ours could not be delivered."
     effects: list[MarkUndelivered | MarkUndeliverable | Notify] = [MarkUndelivered(notification_id=returned.notification_id)]

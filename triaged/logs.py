@@ -7,7 +7,6 @@ never holds up the loop. What does not fit is dropped and counted.
 import contextlib
 import io
 import logging
-import logging.handlers
 import os
 import queue
 import re
@@ -37,21 +36,50 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069
 Event = MutableMapping[str, Any]
 
 
-class _DroppingHandler(logging.handlers.QueueHandler):
-    """Puts a rendered line on the queue without waiting."""
+class _Lines:
+    """The bounded queue of rendered lines; None ends it."""
 
-    def enqueue(self, record: logging.LogRecord) -> None:
-        """Drop and count when the queue is full."""
+    def __init__(self) -> None:
+        self.queue: queue.Queue[str | None] = queue.Queue(MAX_QUEUED_LINES)
+
+    def put(self, line: str) -> None:
+        """Without waiting: drop and count when the queue is full."""
         try:
-            self.queue.put_nowait(record)
+            self.queue.put_nowait(line)
         except queue.Full:
             DROPPED.inc()
+
+
+class _Named:
+    """What a logger of ours ends in. Past the standard library's records, which cost more than the line: there is one a mail."""
+
+    disabled = False
+
+    def __init__(self, name: str, lines: _Lines) -> None:
+        self.name = name
+        self.getEffectiveLevel = logging.getLogger(name).getEffectiveLevel  # its levels are the standard library's
+        self.debug = self.info = self.warning = self.error = self.critical = lines.put
+
+
+class _Foreign(logging.Handler):
+    """Takes what libraries log in the standard library's way."""
+
+    def __init__(self, lines: _Lines) -> None:
+        super().__init__()
+        self._lines = lines
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Render it here, in the thread that logs."""
+        try:
+            self._lines.put(self.format(record))
+        except Exception:  # as every handler of the standard library: a line that cannot be rendered holds up nobody
+            self.handleError(record)
 
 
 class _Writer:
     """The thread that writes lines out. It writes past Python's buffer, whose lock a blocked write would hold until the very end."""
 
-    def __init__(self, lines: "queue.Queue[logging.LogRecord]", sink: TextIO) -> None:
+    def __init__(self, lines: "queue.Queue[str | None]", sink: TextIO) -> None:
         self._lines, self._sink = lines, sink
         try:
             self._descriptor: int | None = sink.fileno()
@@ -65,14 +93,14 @@ class _Writer:
         """Write out what waits, for at most two seconds."""
         self._stopping.set()
         with contextlib.suppress(queue.Full):
-            self._lines.put_nowait(logging.makeLogRecord({"msg": None}))  # wakes it
+            self._lines.put_nowait(None)  # wakes it
         self._thread.join(STOP_SECONDS)
 
     def _run(self) -> None:
         while True:
-            record = self._lines.get()
-            if record.msg is not None:
-                self._write(record.getMessage() + "\n")
+            line = self._lines.get()
+            if line is not None:
+                self._write(line + "\n")
             if self._stopping.is_set() and self._lines.empty():
                 return
 
@@ -101,13 +129,13 @@ class Logging:
         """`style` is `logfmt`, `json`, or `auto`: logfmt on a terminal, JSON else."""
         sink = stream or sys.stderr
         as_json = style == "json" or (style == "auto" and not sink.isatty())
-        lines: queue.Queue[logging.LogRecord] = queue.Queue(MAX_QUEUED_LINES)
-        self._handler = _DroppingHandler(lines)
+        lines = _Lines()
+        self._handler = _Foreign(lines)
         shared: list[Any] = [_level, structlog.stdlib.add_logger_name, _instant]
+        rendered: list[Any] = [_exception, _redact, _json if as_json else _logfmt]
         self._handler.setFormatter(
             structlog.stdlib.ProcessorFormatter(
-                processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _exception, _redact, _json if as_json else _logfmt],
-                foreign_pre_chain=shared,
+                processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendered], foreign_pre_chain=shared
             )
         )
         root = logging.getLogger()
@@ -117,12 +145,12 @@ class Logging:
             logging.getLogger(name).setLevel(logging.WARNING)
         logging.captureWarnings(True)
         structlog.configure(
-            processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-            logger_factory=structlog.stdlib.LoggerFactory(),
+            processors=[structlog.stdlib.filter_by_level, *shared, *rendered],
+            logger_factory=lambda name: _Named(name, lines),
             wrapper_class=structlog.stdlib.BoundLogger,
             cache_logger_on_first_use=False,
         )
-        self._writer = _Writer(lines, sink)
+        self._writer = _Writer(lines.queue, sink)
 
     def stop(self) -> None:
         """Write out what waits, then log nowhere."""

@@ -62,9 +62,7 @@ GUARDS = {
     "addresses nobody reads are known": Guard(
         Make(address="silent"), lambda patch: patch.setattr(intake.mail.kind, "SILENT", frozenset())
     ),
-    "our own addresses are not answered": Guard(
-        Make(address="ours"), lambda patch: patch.setattr(rules.opening, "our_addresses", lambda desk: frozenset())
-    ),
+    "our own addresses are not answered": Guard(Make(address="ours"), told(our_addresses=frozenset())),
     "a reply goes to its ticket": Guard(
         Make(headers="threaded", address="same"),
         lambda patch: patch.setattr(rules.mail, "match", lambda snapshot, trust: Match(strength=Strength.NONE)),

@@ -8,7 +8,7 @@ from itsm.envelope import Channel
 from itsm.signal import MailKind, Severity
 from itsm.ticket import TicketType
 from rules.answer import acknowledgement
-from rules.audience import our_addresses, team_addressed, team_recipients
+from rules.audience import team_addressed, team_recipients
 from rules.authentication import TrustSettings, trust_of
 from rules.budget import budget_keys
 from rules.classify import classify
@@ -79,7 +79,7 @@ def test_a_login_may_use_only_its_own_from_addresses():
 
 
 def answer(message=None, where=None, **more):
-    options = {"trust": 0, "verdict": Verdict(), "budgets_used": {}, "settings": SETTINGS, "our_addresses": our_addresses(DESK), "now": NOW}
+    options = {"trust": 0, "verdict": Verdict(), "budgets_used": {}, "settings": SETTINGS, "our_addresses": DESK.own_addresses, "now": NOW}
     return acknowledgement(message or mail(), where or envelope(), **(options | more))
 
 

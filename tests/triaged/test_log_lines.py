@@ -110,6 +110,15 @@ def test_what_is_named_like_a_secret_is_never_written(name: str) -> None:
     assert "[redacted]" in line
 
 
+def test_what_libraries_log_is_a_line_like_ours() -> None:
+    def library() -> None:
+        logging.getLogger("some.library").warning("a word of %s", "mine\n", extra={"more": 1})
+
+    [line] = written(library, style="json")
+    found = json.loads(line)
+    assert (found["level"], found["logger"], found["event"]) == ("warning", "some.library", "a word of mine\\n")
+
+
 def test_a_long_value_is_cut() -> None:
     assert clean("x" * 5_000) == "x" * 2_000 + "… (5000 characters)"
     assert clean(b"\x1b") == "b'\\x1b'"
@@ -117,8 +126,9 @@ def test_a_long_value_is_cut() -> None:
 
 
 def test_lines_that_do_not_fit_are_dropped_and_counted() -> None:
-    handler = logs._DroppingHandler(queue.Queue(1))
+    lines = logs._Lines()
+    lines.queue = queue.Queue(1)
     before = DROPPED._value.get()
     for _ in range(3):
-        handler.enqueue(logging.makeLogRecord({"msg": "x"}))
+        lines.put("x")
     assert DROPPED._value.get() == before + 2
