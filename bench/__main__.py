@@ -10,7 +10,7 @@ import msgspec
 
 from bench.run import ROUNDS, run
 from bench.subjects import ASKED_FOR, SUBJECTS
-from bench.table import lines
+from bench.table import lines, verdict
 
 
 def main() -> int:
@@ -32,7 +32,7 @@ def main() -> int:
     if asked.json:
         print(json.dumps([msgspec.to_builtins(each) for each in results], indent=1))
     else:
-        print("\n".join(lines(results)))
+        print("\n".join([*lines(results), "", *verdict(results)]))
     return 0
 
 

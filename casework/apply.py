@@ -153,6 +153,8 @@ class Applier:
         ticket_id, entry_id = self._real(effect.ticket_id), self.tx.new_id()
         message = mail_of(self._part) if self._part and effect.from_signal else None
         self.workspace.new_entries.append(self._entry(effect, ticket_id, entry_id, message))
+        if message is not None and message.text_words and effect.text is message.text:
+            self.workspace.text_words[entry_id] = message.text_words
         if effect.verified and message is not None and effect.author:
             known = self.workspace.participants.get(ticket_id, frozenset())
             self.workspace.participants[ticket_id] = known | {effect.author}

@@ -59,10 +59,10 @@ def _search_rows(workspace: Workspace) -> list[search.Row]:
     """The words of what is new: of each entry with what its ticket is about, of a ticket by itself where it opened without any or from alerts."""
     found = []
     for each in workspace.new_entries:
-        about = workspace.tickets[each.ticket_id]
+        about, text = workspace.tickets[each.ticket_id], workspace.text_words.get(each.id, each.text)
         files = (file.filename or "" for file in each.attachments)
         found.append(
-            (each.id, about.id, words((about.subject, about.requester, each.author, each.author_name, each.subject, each.text, *files)))
+            (each.id, about.id, words((about.subject, about.requester, each.author, each.author_name, each.subject, text, *files)))
         )
     spoken = {each.ticket_id for each in workspace.new_entries}
     silent = (each for each in workspace.new_tickets.values() if each.id not in spoken or each.group_key)

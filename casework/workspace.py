@@ -72,6 +72,7 @@ class Workspace:
         self.new_tickets: dict[int, Ticket] = {}
         self.seen_versions: dict[int, int] = {}
         self.new_entries: list[Entry] = []
+        self.text_words: dict[int, str] = {}  # of new entries by their id, where the parser has cut them
         self.new_seen: list[MailSeen] = []
         self.new_links: list[tuple[int, int, str]] = []
         self.new_parts: list[PartRow] = []

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from functools import lru_cache
 
 import msgspec
 
@@ -22,6 +23,11 @@ def canonical(address: str) -> str:
     The local-part is folded too: RFC 5321 2.4 lets a receiver treat it as case-sensitive, but a help desk that takes
     `Ana@` and `ana@` for two people answers one of them with a stranger's number.
     """
+    return _folded(address) if len(address) <= MAX_ADDRESS_CHARACTERS else _folded.__wrapped__(address)
+
+
+@lru_cache(maxsize=4_096)  # one mail asks for the same few addresses thirty times
+def _folded(address: str) -> str:
     text = address.strip()
     if text.isascii():  # nearly all are, and for them the two are the same
         return text.lower()

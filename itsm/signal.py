@@ -82,7 +82,8 @@ class UserMessage(msgspec.Struct, frozen=True, kw_only=True, tag="user_message")
     `signed_by` is the domain of From where we verified a DKIM signature of it ourselves, else "".
     `received_count` is the number of Received fields (RFC 5321 6.3), `flagged_as_spam` that X-Spam-Flag says YES, whoever
     wrote it. `authentication` holds the raw values of the Authentication-Results fields, topmost first. `forwarded` tells that
-    its sender passes on a mail of somebody else.
+    its sender passes on a mail of somebody else. `text_words` are the distinct words of `text` as the search keeps them, "" where
+    nobody has cut them yet.
     """
 
     kind: MailKind
@@ -97,6 +98,7 @@ class UserMessage(msgspec.Struct, frozen=True, kw_only=True, tag="user_message")
     subject: str = ""
     date: datetime | None = None
     text: str = ""
+    text_words: str = ""
     reply_text: str = ""
     attachments: tuple[Attachment, ...] = ()
     authentication: tuple[str, ...] = ()

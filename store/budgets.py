@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from sqlalchemy import select, text
+from sqlalchemy import bindparam, select, text
 
 from store.bulk import Bulk
-from store.chunking import in_lists
 from store.instants import from_column, to_column
+from store.lookup import Lookup, among
 from store.raced import Raced
 from store.schema import budget
 from store.transaction import Tx
@@ -21,16 +21,19 @@ _SPEND = text(
 _spend = Bulk(_SPEND, "desk_id", "key", "window_start", "amount", "most")
 
 
+_used = Lookup(
+    select(budget.c.key, budget.c.window_start, budget.c.used).where(budget.c.desk_id == bindparam("desk_id"), among(budget.c.key))
+)
+
+
 def used(tx: Tx, keys: Iterable[Key]) -> dict[Key, int]:
     """What was taken from each budget in its window; budgets nobody touched are left out."""
     wanted = set(keys)
     found: dict[Key, int] = {}
-    for some in in_lists(sorted({name for name, _ in wanted})):
-        query = select(budget.c.key, budget.c.window_start, budget.c.used).where(budget.c.desk_id == tx.desk_id, budget.c.key.in_(some))
-        for row in tx.connection.execute(query):
-            key = (row.key, from_column(row.window_start))
-            if key in wanted:
-                found[key] = row.used
+    for row in _used(tx, {name for name, _ in wanted}):
+        key = (row.key, from_column(row.window_start))
+        if key in wanted:
+            found[key] = row.used
     return found
 
 

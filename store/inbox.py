@@ -15,6 +15,7 @@ from store.bulk import Bulk, BulkInsert
 from store.chunking import in_lists
 from store.exclusive import is_postgresql
 from store.instants import from_column, from_column_or_none, to_column
+from store.lookup import Lookup, among
 from store.raced import Raced
 from store.schema import CHUNK_BYTES, inbox, part, raw
 from store.threads import key_of
@@ -152,13 +153,18 @@ def _set(tx: Tx, ids: Sequence[int], **values: object) -> None:
         tx.connection.execute(update(inbox).where(inbox.c.desk_id == tx.desk_id, inbox.c.id.in_(some)).values(**values))
 
 
+_chunks = Lookup(
+    select(raw.c.inbox_id, raw.c.chunk)
+    .where(raw.c.desk_id == bindparam("desk_id"), among(raw.c.inbox_id))
+    .order_by(raw.c.inbox_id, raw.c.seq)
+)
+
+
 def raw_bytes(tx: Tx, ids: Iterable[int]) -> dict[int, bytes]:
     """The stored bytes of envelopes; those whose raw mail was removed by retention are left out."""
     chunks: dict[int, list[bytes]] = {}
-    for some in in_lists(sorted(set(ids))):
-        query = select(raw.c.inbox_id, raw.c.chunk).where(raw.c.desk_id == tx.desk_id, raw.c.inbox_id.in_(some))
-        for row in tx.connection.execute(query.order_by(raw.c.inbox_id, raw.c.seq)):
-            chunks.setdefault(row.inbox_id, []).append(row.chunk)
+    for row in _chunks(tx, ids):
+        chunks.setdefault(row.inbox_id, []).append(row.chunk)
     return {inbox_id: b"".join(parts) for inbox_id, parts in chunks.items()}
 
 
@@ -179,13 +185,12 @@ _begin = Bulk(
 )
 
 
+_paths = Lookup(select(inbox.c.id, inbox.c.forward_paths).where(inbox.c.desk_id == bindparam("desk_id"), among(inbox.c.id)))
+
+
 def forward_paths(tx: Tx, ids: Iterable[int]) -> dict[int, tuple[str, ...]]:
     """The envelope recipients of these envelopes; those that retention took are left out."""
-    found: dict[int, tuple[str, ...]] = {}
-    for some in in_lists(sorted(set(ids))):
-        query = select(inbox.c.id, inbox.c.forward_paths).where(inbox.c.desk_id == tx.desk_id, inbox.c.id.in_(some))
-        found |= {row.id: msgspec.json.decode(row.forward_paths, type=tuple[str, ...]) for row in tx.connection.execute(query)}
-    return found
+    return {row.id: msgspec.json.decode(row.forward_paths, type=tuple[str, ...]) for row in _paths(tx, ids)}
 
 
 def begin_parts(tx: Tx, counts: Sequence[tuple[int, int]]) -> None:
@@ -212,6 +217,14 @@ def decided_meanwhile(tx: Tx, keys: Iterable[tuple[int, int]]) -> set[tuple[int,
     return found
 
 
+_outcomes = Lookup(
+    select(inbox.c.id, inbox.c.outcomes, inbox.c.claimed_by)
+    .where(inbox.c.desk_id == bindparam("desk_id"), among(inbox.c.id))
+    .order_by(inbox.c.id)
+    .with_for_update()
+)
+
+
 def record_outcomes(tx: Tx, outcomes: Iterable[tuple[int, int, Outcome]]) -> None:
     """Write the outcomes of parts; an envelope whose every part has one is done and no longer claimed.
 
@@ -221,18 +234,16 @@ def record_outcomes(tx: Tx, outcomes: Iterable[tuple[int, int, Outcome]]) -> Non
     for inbox_id, seq, outcome in outcomes:
         by_id.setdefault(inbox_id, []).append((seq, outcome.code))
     rows = []
-    for some in in_lists(sorted(by_id)):
-        query = select(inbox.c.id, inbox.c.outcomes, inbox.c.claimed_by).where(inbox.c.desk_id == tx.desk_id, inbox.c.id.in_(some))
-        for row in tx.connection.execute(query.order_by(inbox.c.id).with_for_update()):
-            letters = list(row.outcomes)
-            for seq, code in by_id[row.id]:
-                letters += [PENDING_CODE] * (seq + 1 - len(letters))
-                if letters[seq] != PENDING_CODE:
-                    raise Raced(f"part {seq} of {inbox_text(row.id)} has an outcome already")
-                letters[seq] = code
-            done = PENDING_CODE not in letters
-            state, done_at = (DONE, to_column(tx.now)) if done else (PENDING, None)
-            rows.append(("".join(letters), state, done_at, len(letters), None if done else row.claimed_by, None, tx.desk_id, row.id))
+    for row in _outcomes(tx, by_id):
+        letters = list(row.outcomes)
+        for seq, code in by_id[row.id]:
+            letters += [PENDING_CODE] * (seq + 1 - len(letters))
+            if letters[seq] != PENDING_CODE:
+                raise Raced(f"part {seq} of {inbox_text(row.id)} has an outcome already")
+            letters[seq] = code
+        done = PENDING_CODE not in letters
+        state, done_at = (DONE, to_column(tx.now)) if done else (PENDING, None)
+        rows.append(("".join(letters), state, done_at, len(letters), None if done else row.claimed_by, None, tx.desk_id, row.id))
     _record(tx, rows)
 
 

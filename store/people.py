@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Row, delete, insert, select
+from sqlalchemy import Row, bindparam, delete, insert, select
 
 from itsm.address import canonical, domain_of
 from itsm.person import Organisation, Person
@@ -12,19 +12,30 @@ from store.chunking import in_lists
 from store.directory import STREAM
 from store.history import NewEntry, append_many
 from store.instants import to_column
+from store.lookup import Lookup, among
 from store.people_schema import organisation, organisation_domain, person, person_address
 from store.transaction import Tx
 
 MAX_LISTED = 1_000
 
 
+_owners = Lookup(select(person_address).where(person_address.c.desk_id == bindparam("desk_id"), among(person_address.c.address)))
+_organisations = Lookup(
+    select(organisation_domain.c.domain, organisation.c.key)
+    .select_from(
+        organisation_domain.join(
+            organisation,
+            (organisation.c.desk_id == organisation_domain.c.desk_id) & (organisation.c.id == organisation_domain.c.organisation_id),
+        )
+    )
+    .where(organisation_domain.c.desk_id == bindparam("desk_id"), among(organisation_domain.c.domain))
+)
+
+
 def by_addresses(tx: Tx, addresses: Iterable[str]) -> dict[str, Person]:
     """Who writes from each of these addresses. One of nobody we know belongs to the organisation of its domain, with id 0."""
     wanted = sorted({canonical(each) for each in addresses if each})
-    owners: dict[str, int] = {}
-    for some in in_lists(wanted):
-        query = select(person_address).where(person_address.c.desk_id == tx.desk_id, person_address.c.address.in_(some))
-        owners |= {row.address: row.person_id for row in tx.connection.execute(query)}
+    owners = {row.address: row.person_id for row in _owners(tx, wanted)}
     people = by_ids(tx, owners.values()) if owners else {}
     found = {address: people[owner] for address, owner in owners.items() if owner in people}
     keys = _organisations_of(tx, {domain_of(each) for each in wanted if each not in found or not found[each].organisation})
@@ -39,16 +50,7 @@ def by_addresses(tx: Tx, addresses: Iterable[str]) -> dict[str, Person]:
 
 def _organisations_of(tx: Tx, domains: set[str]) -> dict[str, str]:
     """The key of the organisation of each domain."""
-    found: dict[str, str] = {}
-    joined = organisation_domain.join(
-        organisation,
-        (organisation.c.desk_id == organisation_domain.c.desk_id) & (organisation.c.id == organisation_domain.c.organisation_id),
-    )
-    for some in in_lists(sorted(domains)):
-        query = select(organisation_domain.c.domain, organisation.c.key).select_from(joined)
-        query = query.where(organisation_domain.c.desk_id == tx.desk_id, organisation_domain.c.domain.in_(some))
-        found |= {row.domain: row.key for row in tx.connection.execute(query)}
-    return found
+    return {row.domain: row.key for row in _organisations(tx, domains)}
 
 
 def by_ids(tx: Tx, ids: Iterable[int]) -> dict[int, Person]:

@@ -6,11 +6,12 @@ from datetime import datetime
 from operator import attrgetter
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from store.bulk import BulkInsert
 from store.chunking import in_lists
 from store.instants import from_column, to_column
+from store.lookup import Lookup, among
 from store.schema import inbox, mail_seen, outbox
 from store.transaction import Tx
 
@@ -56,14 +57,17 @@ def remember_many(tx: Tx, seen: Sequence[MailSeen]) -> None:
     _insert(tx, [(*_values(each), tx.desk_id, to_column(each.received_at)) for each in seen])
 
 
+_seen = Lookup(
+    select(mail_seen).where(mail_seen.c.desk_id == bindparam("desk_id"), among(mail_seen.c.key_sha256)).order_by(mail_seen.c.inbox_id)
+)
+
+
 def seen_before(tx: Tx, keys: Iterable[bytes]) -> dict[bytes, list[MailSeen]]:
     """Mails seen under these keys, oldest first."""
     found: dict[bytes, list[MailSeen]] = {}
-    for some in in_lists(sorted(set(keys))):
-        query = select(mail_seen).where(mail_seen.c.desk_id == tx.desk_id, mail_seen.c.key_sha256.in_(some))
-        for row in tx.connection.execute(query.order_by(mail_seen.c.inbox_id)):
-            fields = {field: getattr(row, field) for field in MailSeen.__struct_fields__ if field != "received_at"}
-            found.setdefault(row.key_sha256, []).append(MailSeen(**fields, received_at=from_column(row.received_at)))
+    for row in _seen(tx, keys):
+        fields = {field: getattr(row, field) for field in MailSeen.__struct_fields__ if field != "received_at"}
+        found.setdefault(row.key_sha256, []).append(MailSeen(**fields, received_at=from_column(row.received_at)))
     return found
 
 

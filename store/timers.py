@@ -7,6 +7,7 @@ from sqlalchemy import bindparam, delete, select, text
 
 from itsm.signal import TimerDue
 from store.bulk import Bulk
+from store.chunking import in_lists
 from store.instants import from_column, to_column
 from store.schema import timer
 from store.transaction import Tx
@@ -53,20 +54,17 @@ def due(tx: Tx, limit: int) -> list[TimerDue]:
 
 
 def generations(tx: Tx, keys: Sequence[Key]) -> dict[Key, int]:
-    """The stored generation of each timer; those that were cleared are left out."""
+    """The stored generation of each timer, those that were cleared left out; one statement a kind of subject, however many timers."""
+    wanted = set(keys)
+    columns = (timer.c.subject_kind, timer.c.subject_id, timer.c.kind, timer.c.threshold, timer.c.generation)
     found: dict[Key, int] = {}
-    for subject_kind, subject_id, kind, threshold in keys:
-        row = tx.connection.execute(
-            select(timer.c.generation).where(
-                timer.c.desk_id == tx.desk_id,
-                timer.c.subject_kind == subject_kind,
-                timer.c.subject_id == subject_id,
-                timer.c.kind == kind,
-                timer.c.threshold == threshold,
+    for subject_kind in sorted({key[0] for key in wanted}):
+        for some in in_lists(sorted({key[1] for key in wanted if key[0] == subject_kind})):
+            query = select(*columns).where(
+                timer.c.desk_id == tx.desk_id, timer.c.subject_kind == subject_kind, timer.c.subject_id.in_(some)
             )
-        ).scalar_one_or_none()
-        if row is not None:
-            found[(subject_kind, subject_id, kind, threshold)] = row
+            rows = (tuple(row) for row in tx.connection.execute(query))
+            found |= {row[:4]: row[4] for row in rows if row[:4] in wanted}
     return found
 
 

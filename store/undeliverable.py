@@ -4,11 +4,13 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 import msgspec
-from sqlalchemy import delete, select
+from sqlalchemy import bindparam, delete, select
 
+from store import lookup
 from store.bulk import BulkInsert
 from store.chunking import in_lists
 from store.instants import from_column, to_column
+from store.lookup import Lookup
 from store.people_schema import undeliverable
 from store.transaction import Tx
 
@@ -25,16 +27,15 @@ class Undeliverable(msgspec.Struct, frozen=True, kw_only=True):
 _insert = BulkInsert(undeliverable, "desk_id", "address", "outbox_id", "reason", "since", on_conflict="(desk_id, address) DO NOTHING")
 
 
+_marked = Lookup(select(undeliverable).where(undeliverable.c.desk_id == bindparam("desk_id"), lookup.among(undeliverable.c.address)))
+
+
 def among(tx: Tx, addresses: Iterable[str]) -> dict[str, Undeliverable]:
     """Those of the canonical addresses that are marked."""
-    found: dict[str, Undeliverable] = {}
-    for some in in_lists(sorted(set(addresses))):
-        query = select(undeliverable).where(undeliverable.c.desk_id == tx.desk_id, undeliverable.c.address.in_(some))
-        for row in tx.connection.execute(query):
-            found[row.address] = Undeliverable(
-                address=row.address, outbox_id=row.outbox_id, reason=row.reason, since=from_column(row.since)
-            )
-    return found
+    return {
+        row.address: Undeliverable(address=row.address, outbox_id=row.outbox_id, reason=row.reason, since=from_column(row.since))
+        for row in _marked(tx, addresses)
+    }
 
 
 def mark_many(tx: Tx, marks: Sequence[Undeliverable]) -> None:

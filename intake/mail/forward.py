@@ -21,7 +21,7 @@ def is_forward(subject: str, text: str) -> bool:
 
 
 def _separates(line: str) -> bool:
-    if not 12 < len(line) <= 120:
+    if not 12 < len(line) <= 120 or (line[0] not in _RULES and line[-1] not in _RULES):
         return False
     words = line.strip(_RULES)
     return len(words) < len(line) and words.casefold() in SEPARATORS

@@ -19,6 +19,7 @@ from intake.mail.uuencode import told_of, without_files
 from intake.mail.walk import walk
 from itsm.address import Address
 from itsm.signal import DeliveryReport, MailKind, Protection, UserMessage
+from itsm.words import words as words_of
 
 MAX_SUBJECT_CHARACTERS = 998
 MAX_DATE_CHARACTERS = 200
@@ -63,6 +64,7 @@ def parse_mail(raw: bytes, *, return_path: str | None = None) -> UserMessage | D
         subject=subject,
         date=date_of(header.raw("date")),
         text=content.text,
+        text_words=words_of((content.text,)),
         reply_text=new_words(words) or content.text.strip(),
         attachments=content.attachments,
         authentication=tuple(clean(each) for each in header.every("authentication-results")[:MAX_AUTHENTICATION_FIELDS]),

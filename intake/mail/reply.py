@@ -48,6 +48,8 @@ _SIGNATURE_STARTS_OF_THE_EAST = frozenset("发發来來从從获下取iAO")
 _PGP_SIGNED, _PGP_SIGNATURE = "-----BEGIN PGP SIGNED MESSAGE-----", "-----BEGIN PGP SIGNATURE-----"
 MAX_SIGNATURE_CHARACTERS = 120
 _RULES = "-_=*–—~ "
+_RULES_AND_COLONS = frozenset(_RULES + ":：")
+_VERBS_END = frozenset(each[-1] for each in _VERBS)
 
 
 def new_words(text: str) -> str:
@@ -86,7 +88,7 @@ def _unquoted(lines: list[str], stripped: list[str]) -> list[str]:
                 break  # the quote has no marks
         else:
             out.append(lines[at])
-            worded += bool(line.strip(_RULES))
+            worded += bool(line) and (line[0] not in _RULES or bool(line.strip(_RULES)))
         at += 1
     return out
 
@@ -99,8 +101,9 @@ def _after_quote(stripped: list[str], at: int) -> int:
 
 def _is_separator(line: str) -> bool:
     """`-----Original Message-----` in many languages: the words alone are no separator."""
-    words = line.strip(_RULES + ":：")
-    return len(words) < len(line) and words.casefold() in _SEPARATORS
+    if line[0] not in _RULES_AND_COLONS and line[-1] not in _RULES_AND_COLONS:  # nearly every line
+        return False
+    return line.strip(_RULES + ":：").casefold() in _SEPARATORS
 
 
 def _is_header_block(stripped: list[str], at: int) -> bool:
@@ -127,7 +130,7 @@ def _word(line: str) -> str:
 def _ends_attribution(line: str) -> bool:
     """Whether a line may be the last of `On ... <a@b> wrote:`; cheap, because it is asked for every line."""
     last = line[-1]
-    return last in ":：" or (last in "-–—" and line.rstrip(_RULES).endswith(_VERBS)) or line.endswith(_VERBS)
+    return last in ":：" or (last in "-–—" and line.rstrip(_RULES).endswith(_VERBS)) or (last in _VERBS_END and line.endswith(_VERBS))
 
 
 def _attribution_length(stripped: list[str], at: int) -> int:

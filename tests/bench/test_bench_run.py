@@ -7,7 +7,7 @@ from bench.figure import Figure, Unavailable
 from bench.row import Row
 from bench.run import run
 from bench.subjects import SUBJECTS
-from bench.table import lines
+from bench.table import lines, verdict
 
 
 def scripted(order, name, *values, **more):
@@ -36,6 +36,24 @@ def test_a_missed_goal_is_marked():
     results = run([row], rounds=1)
     assert results[0].met is False
     assert "NO" in list(lines(results))[1]
+
+
+def test_what_holds_and_what_does_not_is_said_at_the_end():
+    def absent():
+        raise Unavailable("not installed")
+
+    order = []
+    ours = scripted(order, "ours", 30.0)
+    goals = [(scripted(order, "near", 20.0), 1.5), (scripted(order, "far", 60.0), 1.2), (Figure(name="away", unit="/s", measure=absent), 2)]
+    results = run([Row(figure=ours), *(Row(figure=ours, against=against, at_least=least) for against, least in goals)], rounds=1)
+    first, *told = verdict(results)
+    assert first == "goals: 1 of 3 hold, 1 not measured"
+    assert [" ".join(each.split()) for each in told] == [
+        "holds 1.50 x (goal >= 1.5 x) ours against near",
+        "MISSED 0.50 x (goal >= 1.2 x) ours against far",
+        "not measured 30 /s (goal >= 2 x) ours against away",
+    ]
+    assert list(verdict(run([Row(figure=scripted(order, "bare", 1.0))], rounds=1))) == []
 
 
 def test_one_measurement_may_give_several_figures():

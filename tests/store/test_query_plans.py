@@ -132,6 +132,7 @@ WORK: dict[str, Callable[[Tx], object]] = {
     "spend": lambda tx: budgets.spend(tx, {("b", tx.now): (1, 5)}),
     "timers due": lambda tx: timers.due(tx, 10),
     "next timer": timers.next_due,
+    "generations of timers": lambda tx: timers.generations(tx, [("ticket", 1, "auto_close", 0)]),
     "claim notifications": lambda tx: outbox.claim(tx, process_id=1, limit=50),
     "expired sendings": outbox.release_expired,
     "release notifications": outbox.release_all,
