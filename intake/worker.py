@@ -47,6 +47,7 @@ LAG = Histogram(
 )
 FAILED = Counter("triaged_intake_attempts_failed_total", "Attempts at triage that failed and are tried again or quarantined.")
 
+_result_in = msgspec.msgpack.Decoder(ParseResult).decode
 log = structlog.get_logger("triage")
 
 RunBatch = Callable[[str, Sequence[bytes]], Awaitable[Sequence[bytes | None]]]  # None: the child died or was too late
@@ -237,11 +238,7 @@ class Triage:
             for each in claimed
         ]
         answers = await self._run_batch("parse", requests)
-        return {
-            each.envelope.id: msgspec.msgpack.decode(answer, type=ParseResult)
-            for each, answer in zip(claimed, answers, strict=True)
-            if answer is not None
-        }
+        return {each.envelope.id: _result_in(answer) for each, answer in zip(claimed, answers, strict=True) if answer is not None}
 
     async def _keys(self, claimed: Sequence[Claimed], bodies: Mapping[int, bytes]) -> dict[int, dict[str, bytes]]:
         """The keys of DKIM signatures by envelope, for mails that strangers brought to our own door."""

@@ -21,6 +21,7 @@ from store.schema import CHUNK_BYTES, inbox, part, raw
 from store.threads import key_of
 from store.transaction import Tx
 
+_paths_in = msgspec.json.Decoder(tuple[str, ...]).decode
 PENDING, DONE, QUARANTINED = "pending", "done", "quarantined"
 MAX_REASON = 1000  # characters of a reason that are kept
 MAX_ATTEMPTS = 3  # attempts made alone; the third that fails quarantines
@@ -114,7 +115,7 @@ def _envelope(row: Row[Any]) -> Envelope:
         format=row.format,
         received_at=from_column(row.received_at),
         reverse_path=row.reverse_path,
-        forward_paths=msgspec.json.decode(row.forward_paths, type=tuple[str, ...]),
+        forward_paths=_paths_in(row.forward_paths),
         peer=row.peer,
         login=row.login,
         size_bytes=row.size_bytes,
@@ -190,7 +191,7 @@ _paths = Lookup(select(inbox.c.id, inbox.c.forward_paths).where(inbox.c.desk_id 
 
 def forward_paths(tx: Tx, ids: Iterable[int]) -> dict[int, tuple[str, ...]]:
     """The envelope recipients of these envelopes; those that retention took are left out."""
-    return {row.id: msgspec.json.decode(row.forward_paths, type=tuple[str, ...]) for row in _paths(tx, ids)}
+    return {row.id: _paths_in(row.forward_paths) for row in _paths(tx, ids)}
 
 
 def begin_parts(tx: Tx, counts: Sequence[tuple[int, int]]) -> None:
