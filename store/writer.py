@@ -129,9 +129,11 @@ class Writer:
             except Exception as error:  # SQLite gave up the whole transaction: nothing of the group is stored
                 self._fail(connection, group, error)
                 continue
-            settle(group)
-            for callback in tx.after_commit:
-                callback()
+            try:
+                for callback in tx.after_commit:  # before anybody is told: who goes on finds done what the commit brings with it
+                    callback()
+            finally:
+                settle(group)
 
     def _do(self, tx: Tx, group: list[Done]) -> None:
         """Work through what was taken until the time of a group is used; each job succeeds or is rolled back alone."""

@@ -10,8 +10,8 @@ from pathlib import Path
 from bench.figure import Figure, Unavailable
 from bench.load.rate import rate
 from bench.load.smtp import smtp_client
-from bench.postgres.processor import used_seconds
 from bench.postgres.seed import handle_seconds, seeded
+from bench.processor import used_seconds
 from bench.row import Row
 from bench.whole.rows import BODY_BYTES, WHOLE
 from prove.daemon import Daemon

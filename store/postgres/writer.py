@@ -140,9 +140,11 @@ class PooledWriter:
         if len(wanted) == 1 or (wanted and not self._together(wanted, callbacks)):
             for each in wanted:
                 self._alone(each, callbacks)
-        settle(wanted)
-        for callback in callbacks:
-            callback()
+        try:
+            for callback in callbacks:  # before anybody is told: who goes on finds done what the commit brings with it
+                callback()
+        finally:
+            settle(wanted)
 
     def _together(self, wanted: list[Done], callbacks: list[Callable[[], None]]) -> bool:
         """Do neighbours in one call; False when that failed by one of them, which is then found alone."""

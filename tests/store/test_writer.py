@@ -5,6 +5,7 @@ import queue
 import sqlite3
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager
@@ -103,6 +104,17 @@ def test_of_many_done_together_only_the_one_at_fault_fails(store: Store) -> None
     store.write(lambda tx: None).result(10)
     assert names(store) == ["a", "b", "c"]
     assert told == ["a", "b", "c"]
+
+
+def test_who_waits_for_a_write_finds_done_what_its_commit_brings(store: Store) -> None:
+    seen: list[str] = []
+
+    def slowly() -> None:
+        time.sleep(0.05)
+        seen.append("done")
+
+    store.write(lambda tx: tx.on_commit(slowly)).result()
+    assert seen == ["done"]
 
 
 def test_callbacks_run_after_the_commit_and_never_for_what_was_undone(store: Store) -> None:
