@@ -20,7 +20,9 @@ from rules.settings import RulesSettings
 Used = Mapping[tuple[str, datetime], int]
 MAX_WORDS_CHARACTERS = 2_000  # of a mail's new text: what says the same begins the same
 _DIGIT = re.compile(r"\d")
-_CHANGING = re.compile(r"\[[^\]]{1,40}\]|\S*\d\S*|\W+")  # tags, and what holds a digit: numbers, dates, times, identifiers
+_TAG = re.compile(r"\[[^\]]{1,40}\]")
+_BETWEEN = re.compile(r"\W+")
+_BLANKS = {code: " " for code in range(128) if _BETWEEN.match(chr(code))}
 
 
 class BudgetKey(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,8 +73,17 @@ def repeat_keys(message: UserMessage, settings: RulesSettings, now: datetime) ->
 
 
 def _said(text: str) -> str:
-    """What a text says, without what changes from one automatic mail to the next."""
-    return _CHANGING.sub(" ", text[:MAX_WORDS_CHARACTERS].casefold()).strip()
+    """What a text says, without what changes from one automatic mail to the next: tags, numbers, dates, times, identifiers."""
+    return _unchanging(text[:MAX_WORDS_CHARACTERS])
+
+
+@lru_cache(maxsize=512)  # a batch loads the budgets of its mails and then decides about them
+def _unchanging(text: str) -> str:
+    """Word by word: one expression for all of it takes eight times as long, for it looks for a digit from each place anew."""
+    said = _TAG.sub(" ", text.casefold()) if "[" in text else text.casefold()
+    if _DIGIT.search(said):
+        said = " ".join([each for each in said.split() if each.isalpha() or not _DIGIT.search(each)])
+    return " ".join((said.translate(_BLANKS) if said.isascii() else _BETWEEN.sub(" ", said)).split())
 
 
 def _digest(text: str) -> str:
