@@ -50,6 +50,10 @@ class SmtpDoor:
         self._hostname = settings.hostname or domain
         self._tls = _tls_context(settings)
 
+    def __dir__(self) -> tuple[str, ...]:
+        """What aiosmtpd looks for in its handler, at each connection."""
+        return _HOOKS
+
     @property
     def port(self) -> int:
         """The port it listens on, once started."""
@@ -178,6 +182,9 @@ class SmtpDoor:
             f"\t{_date(self._clock().replace(microsecond=0))}\r\n"
         )
         return lines.encode("utf-8", "surrogateescape")
+
+
+_HOOKS = tuple(name for name in dir(SmtpDoor) if name.startswith("handle_"))
 
 
 @functools.lru_cache(maxsize=2)

@@ -64,6 +64,10 @@ class Session(SMTP):
         self._due = self._armed = 0.0  # when the client must have said the next, and when we look
         super().__init__(handler, **options)
 
+    def __dir__(self) -> tuple[str, ...]:
+        """What aiosmtpd looks for in each new session, three times over: all of it took longer than a mail's own commands."""
+        return _LOOKED_FOR
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Count the connection, or refuse it with 421; the second call of a STARTTLS is the same connection."""
         if self._admitted is None:
@@ -305,6 +309,9 @@ class Session(SMTP):
             if since_armed >= BLOCK_BYTES:  # it keeps the minimum rate: another block's time
                 self._reset_timeout(block_seconds)
                 since_armed = 0
+
+
+_LOOKED_FOR = tuple(name for name in dir(Session) if name.startswith(("smtp_", "auth_")))
 
 
 def peer_address(transport: asyncio.BaseTransport) -> str:
