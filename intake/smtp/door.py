@@ -23,6 +23,7 @@ from itsm.envelope import Channel
 from itsm.errors import Transient, TriagedError
 
 SOURCE = "smtp"
+MAX_GREETING = 512  # characters of what a client called itself that are looked at
 
 # result: accepted, refused, deferred, too_many_connections
 SESSIONS = Counter("triaged_smtp_sessions_total", "Mails and connections by how they ended.", ["result"])
@@ -174,10 +175,9 @@ class SmtpDoor:
         """Return-Path and Received (RFC 5321 4.4)."""
         kind = "ESMTP" if session.extended_smtp else "SMTP"
         kind = "UTF8SMTP" if envelope.smtp_utf8 else kind + ("S" if session.ssl else "") + ("A" if session.authenticated else "")
-        greeted = "".join(each for each in str(session.host_name) if each.isascii() and each.isprintable() and each not in "()\\<>")[:255]
         lines = (
             f"Return-Path: <{reverse_path}>\r\n"
-            f"Received: from {greeted or 'unknown'} ([{peer}])\r\n"
+            f"Received: from {_greeted(str(session.host_name)[:MAX_GREETING]) or 'unknown'} ([{peer}])\r\n"
             f"\tby {self._hostname} (triaged) with {kind};\r\n"
             f"\t{_date(self._clock().replace(microsecond=0))}\r\n"
         )
@@ -185,6 +185,12 @@ class SmtpDoor:
 
 
 _HOOKS = tuple(name for name in dir(SmtpDoor) if name.startswith("handle_"))
+
+
+@functools.lru_cache(maxsize=256)  # a host that sends much says the same each time
+def _greeted(name: str) -> str:
+    """What a client called itself, as it may stand in a header."""
+    return "".join(each for each in name if each.isascii() and each.isprintable() and each not in "()\\<>")[:255]
 
 
 @functools.lru_cache(maxsize=2)
