@@ -222,3 +222,10 @@ def test_every_pattern_and_every_word_is_met_by_the_table(monkeypatch: pytest.Mo
         for form in FORMS.values():
             new_words(f"{WORDS}\n\n{form(language)}\n")
     assert [name for name, counts in asked.items() if counts[0] == 0] == []
+
+
+def test_each_way_a_phone_signs_is_looked_for_by_its_first_two_letters():
+    head = reply._SIGNATURE.pattern.partition(r"\b.{0,40}")[0].removeprefix("(?:").removesuffix(")")
+    begun = {each.lstrip("(?:")[:2].casefold() for each in re.sub(r" \(\?:[^)]*\)", "", head).split("|")}
+    assert {"se", "té", "от"} <= begun
+    assert begun <= reply._SIGNATURE_STARTS
