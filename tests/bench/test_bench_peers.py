@@ -4,9 +4,10 @@ import sys
 
 import pytest
 
+import prove.postfix
 from bench.figure import Unavailable
 from bench.peers.peer import MAILS, WatchingRelay, command
-from bench.smtp import postfix
+from bench.smtp.postfix import postfix
 
 
 def test_a_command_that_fails_gives_its_last_word(tmp_path):
@@ -32,6 +33,6 @@ def test_a_peer_that_did_not_acknowledge_every_mail_has_no_figure():
 
 
 def test_without_postfix_its_row_says_how_to_get_it(monkeypatch, tmp_path):
-    monkeypatch.setattr(postfix, "SEARCH", str(tmp_path))
-    with pytest.raises(Unavailable, match="apt-get install postfix"), postfix.postfix():
+    monkeypatch.setattr(prove.postfix, "SEARCH", str(tmp_path))
+    with pytest.raises(Unavailable, match="apt-get install postfix"), postfix():
         pass
