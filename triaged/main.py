@@ -125,6 +125,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
         legal = f"; you may: {', '.join(error.legal)}" if isinstance(error, Refused) and error.legal else ""
         click.echo(f"triaged: {error}{legal}", err=True)
         return exit_code_of(error)
+    except UnicodeEncodeError as error:  # what the shell gave us holds octets that are no text; nothing of ours does
+        _debug()
+        click.echo(f"triaged: {error.object!r} is not UTF-8, as every name and text here is", err=True)
+        return USAGE
     except Exception as error:  # a bug of ours: said in a sentence, with the way to its traceback
         _debug()
         click.echo(f"triaged: this should not happen: {type(error).__name__}: {error}", err=True)

@@ -16,6 +16,8 @@ from itsm.ticket import Ticket, TicketType, parse_number
 Query = TypeVar("Query")
 Body = TypeVar("Body")
 MAX_LIMIT = 200
+NUL_ESCAPED = b"\\u"  # JSON writes a NUL and half a surrogate pair as an escape, if at all
+NO_TEXT = "a text holds a NUL character or half a surrogate pair, which no text may hold"
 TicketStatus = Literal["open", "new", "in_progress", "pending", "resolved", "closed", "cancelled"]
 EnvelopeState = Literal["pending", "done", "quarantined"]
 Limit = Annotated[int, Meta(ge=1, le=MAX_LIMIT, description="Rows of a page, at most.")]
@@ -143,15 +145,33 @@ AnyAsk = Ask[Any, Any]
 def decoded_query(given: dict[str, str], type_: type[Query]) -> Query:
     """The parameters as their type; raises MalformedInput (400) that names the one that is wrong."""
     try:
-        return msgspec.convert(given, type_, strict=False)
+        found = msgspec.convert(given, type_, strict=False)
     except msgspec.ValidationError as error:
         known = ", ".join(getattr(type_, "__struct_fields__", ())) or "none"
         raise MalformedInput(f"the parameters are not right: {error}; known: {known}") from error
+    if not all(map(_is_text, given.values())):
+        raise MalformedInput(f"the parameters are not right: {NO_TEXT}")
+    return found
 
 
 def decoded_body(raw: bytes, type_: type[Body], hint: str) -> Body:
     """The JSON body as its type; raises MalformedInput (422) with a hint."""
     try:
-        return msgspec.json.decode(raw or b"{}", type=type_)
+        found = msgspec.json.decode(raw or b"{}", type=type_)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise MalformedInput(f"the body is not what this takes: {error}; {hint}", status=422) from error
+    if NUL_ESCAPED in raw and not _holds_text(msgspec.to_builtins(found)):
+        raise MalformedInput(f"the body is not what this takes: {NO_TEXT}", status=422)
+    return found
+
+
+def _holds_text(value: Any) -> bool:
+    """Whether every text of a body, two levels deep as bodies are, may stand in the store."""
+    if isinstance(value, dict):
+        return all(_holds_text(each) for pair in value.items() for each in pair)
+    return not isinstance(value, str) or _is_text(value)
+
+
+def _is_text(text: str) -> bool:
+    """Text of ours holds no NUL and no surrogates (design 5): a database takes neither."""
+    return "\0" not in text and not any("\ud800" <= each <= "\udfff" for each in text)

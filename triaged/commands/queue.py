@@ -8,8 +8,9 @@ import msgspec
 
 from itsm.errors import Conflict
 from itsm.identifier import inbox_text
+from itsm.notification import DeliveryState
 from store import edited, inbox, mailboxes, outbox, refused
-from store.inbox import PENDING, QUARANTINED, InboxRow
+from store.inbox import DONE, PENDING, QUARANTINED, InboxRow
 from store.mailboxes import Skipped
 from store.outbox import OutboxRow
 from store.refused import RefusedBody
@@ -19,6 +20,7 @@ from triaged.options import Function, config_option, json_option
 from triaged.output import data, data_json, instant, table, talk
 
 INBOX, OUTBOX, QUARANTINE, REFUSED, SKIPPED = "inbox", "outbox", "quarantine", "refused", "skipped"
+STATES = (PENDING, DONE, QUARANTINED, *(each.value for each in DeliveryState))
 NOT_NOW = "is not in a state for that; see `triaged queue why`"
 
 
@@ -41,7 +43,7 @@ def command() -> None:
 @config_option
 @json_option
 @of_option(INBOX, OUTBOX, QUARANTINE, REFUSED, SKIPPED)
-@click.option("--state", help="Only rows in this state; the inbox shows what is pending unless told.")
+@click.option("--state", type=click.Choice(STATES), help="Only rows in this state; the inbox shows what is pending unless told.")
 @click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True, help="At most this many.")
 def list_(queue: str, state: str | None, limit: int, as_json: bool) -> int:
     """List a queue, the newest first. What is skipped lies on an IMAP server: too large, or unreadable there."""
