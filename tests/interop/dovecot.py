@@ -6,9 +6,13 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
-from tests.interop.conftest import SEARCH
+import pytest
+
+from prove.ports import free_ports
+from prove.postfix import SEARCH
 
 CERTIFICATE = Path(__file__).resolve().parents[1] / "notifier" / "relay.pem"
 PASSWORD = "open sesame"
@@ -168,3 +172,12 @@ class Dovecot:
         self.process.wait(20)
         self._output.close()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def dovecot() -> Iterator[Dovecot]:
+    made = Dovecot(free_ports(2))
+    try:
+        yield made
+    finally:
+        made.close()

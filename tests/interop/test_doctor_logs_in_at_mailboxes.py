@@ -1,21 +1,9 @@
 """`triaged doctor` connects and logs in at a real Dovecot, and says what is wrong when it cannot."""
 
-from collections.abc import Iterator
-
-import pytest
-
-from prove.ports import free_ports
 from tests.interop.conftest import Site
-from tests.interop.dovecot import Dovecot
+from tests.interop.dovecot import Dovecot, dovecot
 
-
-@pytest.fixture
-def dovecot() -> Iterator[Dovecot]:
-    made = Dovecot(free_ports(2))
-    try:
-        yield made
-    finally:
-        made.close()
+__all__ = ["dovecot"]
 
 
 def test_doctor_says_what_it_saw_at_each_mailbox(dovecot: Dovecot, site: Site) -> None:

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,32 +12,15 @@ from prometheus_client import REGISTRY
 from intake.imap import mailbox as worker
 from intake.imap.settings import Mailbox
 from prove.chaos import ChaosProxy, Fault, cuts
-from prove.ports import free_ports
 from store import leases
+from tests.intake.imap.conftest import desk
 from tests.intake.imap.doors import FetchingDesk, mail
 from tests.interop.conftest import Site
-from tests.interop.dovecot import CERTIFICATE, Dovecot
+from tests.interop.dovecot import CERTIFICATE, Dovecot, dovecot
 
+__all__ = ["desk", "dovecot"]
 SEED, RANDOM_CUTS = 20261125, 50
 STEPS = [b"* OK", b"CAPABILITY", b"Logged in", b"UIDVALIDITY", b"* SEARCH", b"RFC822.SIZE", b"BODY[]<0>", b"broken", b"+ idling", b"EXISTS"]
-
-
-@pytest.fixture(scope="module")
-def dovecot() -> Iterator[Dovecot]:
-    made = Dovecot(free_ports(2))
-    try:
-        yield made
-    finally:
-        made.close()
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Iterator[FetchingDesk]:
-    made = FetchingDesk(tmp_path / "var")
-    try:
-        yield made
-    finally:
-        made.close()
 
 
 @pytest.fixture

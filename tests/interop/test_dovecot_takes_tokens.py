@@ -10,6 +10,7 @@ import pytest
 from intake.imap import mailbox as worker
 from intake.imap.settings import Mailbox
 from prove.ports import free_ports
+from tests.intake.imap.conftest import desk
 from tests.intake.imap.doors import FetchingDesk, mail
 from tests.interop.dovecot import Dovecot
 from tests.triaged.oauth.issuer import LocalIssuer
@@ -17,6 +18,7 @@ from triaged.oauth import source as source_of
 from triaged.oauth.settings import OauthSettings
 from triaged.oauth.source import TokenSource
 
+__all__ = ["desk"]
 USER = "help@corp.example"
 PASSDB = """
 passdb {{
@@ -54,15 +56,6 @@ def dovecot(issuer: LocalIssuer, tmp_path: Path) -> Iterator[Dovecot]:
     introspection.write_text(INTROSPECTION.format(url=issuer.url))
     passdb = PASSDB.format(password="opensesame", introspection=introspection)
     made = Dovecot(free_ports(2), mechanisms="xoauth2 oauthbearer", passdb=passdb)
-    try:
-        yield made
-    finally:
-        made.close()
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Iterator[FetchingDesk]:
-    made = FetchingDesk(tmp_path / "var")
     try:
         yield made
     finally:

@@ -8,7 +8,11 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pytest
+
 from prove.ports import free_ports
+from store.settings import StoreSettings
+from tests.casework.desks import TestDesk
 from tests.triaged.conftest import ROOT, Site
 
 REPORT = "From: Ana <ana@example.com>\nTo: desk@example.org\nSubject: It is broken\nMessage-ID: <{}@example.com>\n\nIt is broken.\n"
@@ -73,12 +77,32 @@ def eventually(holds: Callable[[], bool], *, seconds: float = 20.0) -> bool:
     return True
 
 
-def life(directory: Path) -> Iterator[Life]:
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Life]:
     """One, ended with the test."""
-    made = Life(directory, *free_ports(2))
+    made = Life(tmp_path, *free_ports(2))
     try:
         yield made
     finally:
         if made.process is not None and made.process.poll() is None:
             made.process.kill()
             made.process.wait()
+
+
+@pytest.fixture
+def make_desk(tmp_path: Path) -> Iterator[Callable[..., TestDesk]]:
+    """Desks in this process on SQLite, which is what fails here."""
+    made: list[TestDesk] = []
+
+    def make(**rules: object) -> TestDesk:
+        made.append(TestDesk(StoreSettings(path=str(tmp_path / f"var{len(made)}")), **rules))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.store.close()
+
+
+@pytest.fixture
+def desk(make_desk: Callable[..., TestDesk]) -> TestDesk:
+    return make_desk()

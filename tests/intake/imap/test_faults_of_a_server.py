@@ -44,6 +44,21 @@ def test_the_first_connect_is_silent_and_what_comes_then_is_taken(desk: Fetching
     assert (row.envelope.channel.value, row.envelope.received_at.isoformat()) == ("imap", "2026-11-25T10:00:00+00:00")
 
 
+def test_a_reply_to_a_mail_from_before_the_first_connect_opens_one_ticket_and_what_answers_it_joins(
+    desk: FetchingDesk, server: FakeImap, mailbox: MakeMailbox
+) -> None:
+    server.put(mail("old"))
+    desk.poll(mailbox(poll_seconds=0.2))
+    desk.until(desk.cursor)
+    server.put(mail("reply", more="In-Reply-To: <old@corp.example>\r\nReferences: <old@corp.example>\r\n"))
+    server.put(mail("next", more="In-Reply-To: <reply@corp.example>\r\nReferences: <old@corp.example> <reply@corp.example>\r\n"))
+    server.put(mail("old"))  # and the old one itself, moved back by somebody, is no ticket
+    desk.until(lambda: len(desk.stored()) == 3)
+    desk.triage()
+    (ticket,) = desk.tickets()
+    assert len(desk.entries(ticket)) == 2
+
+
 def test_an_idle_line_that_is_split_over_two_segments_is_read_to_its_end(
     desk: FetchingDesk, server: FakeImap, mailbox: MakeMailbox
 ) -> None:
