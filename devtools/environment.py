@@ -60,18 +60,18 @@ def ensure(root: Path, groups: tuple[str, ...]) -> bool:
     return True
 
 
-def ensure_built(root: Path, group: str = SOURCE) -> bool:
-    """Install what comes as source only, built by the locked setuptools of the environment; False when it could not, having said why."""
+def ensure_built(root: Path, group: str = SOURCE) -> None:
+    """Install what comes as source only, built by the locked setuptools of the environment; where it cannot be, its tests are not collected."""
     stamp, files = root / ".venv" / f"triaged-{group}.sha256", lock_files(root, [group])
     wanted = stamp_of(files)
     if stamp.is_file() and stamp.read_text() == wanted:
-        return True
+        return
     install = [*_pip(root), "install", "-qq", "--disable-pip-version-check", "--no-deps", "--no-build-isolation", "--require-hashes"]
-    if subprocess.call([*install, "-r", str(files[0])]) != 0:
-        print(f"dev: requirements/{group}.txt could not be built", file=sys.stderr)
-        return False
-    stamp.write_text(wanted)
-    return True
+    done = subprocess.run([*install, "-r", str(files[0])], capture_output=True, text=True, check=False)
+    if done.returncode == 0:
+        stamp.write_text(wanted)
+    else:
+        print(f"dev: requirements/{group}.txt could not be built here: {done.stderr.strip()[-300:]}", file=sys.stderr)
 
 
 def ensure_optional(root: Path, group: str) -> None:

@@ -1,5 +1,6 @@
 """What every test runs under: Hypothesis profiles, strict mode, free ports, both engines of the store."""
 
+import importlib.util
 import itertools
 import os
 import signal
@@ -30,6 +31,9 @@ STRICT = os.environ.get("TRIAGED_STRICT") == "1"
 RAM = next((each for each in ["/dev/shm"] if Path(each).is_dir()), None)  # a database a test: made and thrown away
 NO_POSTGRES = why_not()
 SQLITE, POSTGRES = "sqlite", "postgres"
+DKIM_TESTS = ["intake/test_dkim.py", "casework/test_signed_mail.py"]
+NO_DKIM = importlib.util.find_spec("dkim") is None  # it has no wheel, and cannot be built everywhere
+collect_ignore = DKIM_TESTS if NO_DKIM else []
 EMPTY = "triaged_empty"  # a database with our schema and nothing in it: copied for each test
 
 Place = Callable[..., StoreSettings]  # settings of a new store on the engine of the test
@@ -44,9 +48,10 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(f"strict mode needs PostgreSQL: {NO_POSTGRES}")
 
 
-def pytest_report_header() -> str | None:
-    """One line for the tests that are not collected."""
-    return f"PostgreSQL: {NO_POSTGRES}: its tests are not collected" if NO_POSTGRES else None
+def pytest_report_header() -> list[str]:
+    """One line each for the tests that are not collected."""
+    postgres = [f"PostgreSQL: {NO_POSTGRES}: its tests are not collected"] if NO_POSTGRES else []
+    return [*postgres, *(["dkimpy could not be built: its tests are not collected"] if NO_DKIM else [])]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
