@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from sqlalchemy import Connection, Engine
 
+from store.identifiers import Issuer
 from store.job import Job
 from store.seams import Seams
 
@@ -37,7 +38,7 @@ class Backend(Protocol):
         self,
         *,
         clock: Callable[[], datetime],
-        new_id: Callable[[], int],
+        new_id: Issuer,
         queue_limit: int,
         on_fatal: Callable[[BaseException], None],
         seams: Seams,

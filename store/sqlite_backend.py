@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine
 from store import sqlite_errors
 from store.durable import make_directory
 from store.engine import open_engine
+from store.identifiers import Issuer
 from store.lock import DataLock
 from store.seams import Seams
 from store.settings import StoreSettings
@@ -47,7 +48,7 @@ class SqliteBackend:
         self,
         *,
         clock: Callable[[], datetime],
-        new_id: Callable[[], int],
+        new_id: Issuer,
         queue_limit: int,
         on_fatal: Callable[[BaseException], None],
         seams: Seams,

@@ -1,12 +1,15 @@
 """The one handle every function of the store takes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Protocol
 
 from sqlalchemy import Connection
 
+from store.identifiers import Issuer
 from store.schema import DESK_ID
+
+IDS_A_BLOCK = 64
 
 
 class NumberBlock(Protocol):
@@ -22,13 +25,13 @@ class NumberBlock(Protocol):
 class Tx:
     """A transaction that is open: its connection, its instant, and identifiers to issue in it."""
 
-    __slots__ = ("after_commit", "connection", "desk_id", "lease_now", "new_id", "now", "numbers", "random_bytes")
+    __slots__ = ("_ids", "_issuer", "after_commit", "connection", "desk_id", "lease_now", "now", "numbers", "random_bytes")
 
     def __init__(
         self,
         connection: Connection,
         now: datetime,
-        new_id: Callable[[], int],
+        issuer: Issuer,
         random_bytes: Callable[[int], bytes],
         *,
         lease_now: datetime | None = None,
@@ -44,9 +47,18 @@ class Tx:
         self.now = now
         self.lease_now = now if lease_now is None else lease_now
         self.numbers = numbers
-        self.new_id = new_id
+        self._issuer = issuer
+        self._ids: Iterator[int] = iter(())
         self.random_bytes = random_bytes
         self.after_commit: list[Callable[[], None]] = []
+
+    def new_id(self) -> int:
+        """The next identifier. They are drawn in blocks, for who needs one here needs more; what is left over is a gap."""
+        found = next(self._ids, None)
+        if found is None:
+            self._ids = iter(self._issuer.block(IDS_A_BLOCK))
+            found = next(self._ids)
+        return found
 
     def on_commit(self, callback: Callable[[], None]) -> None:
         """Call back after the commit, in the thread that committed; never when it rolls back. It must not raise."""

@@ -13,6 +13,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from sqlalchemy import Connection, Engine
 
 from itsm.errors import Transient
+from store.identifiers import Issuer
 from store.job import Done, Job, settle
 from store.seams import SYSTEM, Seams
 from store.sqlite_errors import is_fatal, told
@@ -41,7 +42,7 @@ class Writer:
         engine: Engine,
         *,
         clock: Callable[[], datetime],
-        new_id: Callable[[], int],
+        new_id: Issuer,
         queue_limit: int,
         on_fatal: Callable[[BaseException], None],
         seams: Seams = SYSTEM,

@@ -11,6 +11,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from itsm.errors import Permanent, Transient
+from store.identifiers import Issuer
 from store.instants import from_column
 from store.postgres import errors
 from store.postgres.numbers import Numbers
@@ -91,7 +92,7 @@ class PostgresBackend:
         self,
         *,
         clock: Callable[[], datetime],
-        new_id: Callable[[], int],
+        new_id: Issuer,
         queue_limit: int,
         on_fatal: Callable[[BaseException], None],
         seams: Seams,

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from itsm.errors import Transient
+from store.identifiers import Issuer
 from store.job import Done, Job, settle
 from store.postgres.errors import is_lost, told
 from store.postgres.session import BORN, Driver, Session, Witness, begin
@@ -49,7 +50,7 @@ class PooledWriter:
         lease_clock: Callable[[], datetime] | None,
         threads: int,
         clock: Callable[[], datetime],
-        new_id: Callable[[], int],
+        new_id: Issuer,
         random_bytes: Callable[[int], bytes],
         queue_limit: int,
         on_fatal: Callable[[BaseException], None],

@@ -19,6 +19,7 @@ from store.instants import from_column, from_column_or_none, to_column, to_colum
 from store.lock import DataLock
 from store.settings import StoreSettings
 from store.store import Store
+from store.transaction import IDS_A_BLOCK
 
 Clock = Callable[..., object]
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -31,7 +32,7 @@ def test_identifiers_only_rise(steps: list[int], last: int) -> None:
     issued = [last]
     for step in steps:
         now = NOON + timedelta(milliseconds=step)
-        issued += [issuer(), issuer()]
+        issued += [issuer(), *issuer.block(abs(step) % MAX_COUNTER + 1), issuer()]
     assert issued == sorted(set(issued))
 
 
@@ -45,6 +46,14 @@ def test_a_millisecond_without_counters_left_borrows_the_next() -> None:
     issued = [issuer() for _ in range(MAX_COUNTER + 2)]
     assert len(set(issued)) == len(issued)
     assert milliseconds_of(issued[-1]) == milliseconds_of(issued[0]) + 1
+
+
+def test_transactions_draw_their_identifiers_in_blocks_above_each_other(store: Store) -> None:
+    def some(count: int) -> list[int]:
+        return store.write(lambda tx: [tx.new_id() for _ in range(count)]).result()
+
+    issued = [*some(IDS_A_BLOCK + 1), *some(2), store.new_id(), *some(1)]
+    assert issued == sorted(set(issued))
 
 
 def test_threads_get_different_identifiers() -> None:
