@@ -47,8 +47,9 @@ def acknowledgement(
     against = _against(message, envelope, trust, verdict, settings, our_addresses)
     if against is None and (has_number or chained):
         against = HAS_NUMBER if has_number else CHAINED
-    if against is not None or message.sender is None:
-        return Answer(send=False, because=against or "Not acknowledged: no usable From address.")
+    if against is not None:
+        return Answer(send=False, because=against)
+    assert message.sender is not None, "a mail without a sender has a reason against it"
     keys = budget_keys(message.sender.address, settings, now)
     for each in keys:
         if each.used_up(budgets_used):

@@ -13,7 +13,7 @@ from functools import lru_cache
 import msgspec
 
 from itsm.address import canonical, domain_of
-from itsm.decision import SpendBudget
+from itsm.decision import Decision, SpendBudget
 from itsm.signal import UserMessage
 from rules.settings import RulesSettings
 
@@ -138,6 +138,16 @@ def ticket_keys(ticket_id: int, settings: RulesSettings, now: datetime) -> tuple
 def loop_keys(sender: str, ticket_ids: Iterable[int], settings: RulesSettings, now: datetime) -> tuple[BudgetKey, ...]:
     """The budgets that only a loop uses up: when one of them is, people are told."""
     return (notice_key(sender, settings, now), *(key for each in ticket_ids for key in ticket_keys(each, settings, now)))
+
+
+def spending_told(decision: Decision, used: Used) -> Decision:
+    """The decision with what it takes from budgets among its reasons, as the trace shows it: each budget, how far it is used, its limit."""
+    spent = [each for each in decision.effects if isinstance(each, SpendBudget)]
+    if not spent:
+        return decision
+    told = "; ".join(f"{each.key} {used.get((each.key, each.window_start), 0) + 1} of {each.limit}" for each in spent)
+    reasons = msgspec.structs.replace(decision.reasons, values=decision.reasons.values | {"budgets": told})
+    return msgspec.structs.replace(decision, reasons=reasons)
 
 
 # The mails of a batch have one instant: they share its windows, whose hashes are then known.

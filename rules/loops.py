@@ -25,8 +25,9 @@ def with_breaker(
     decision: Decision, message: UserMessage, envelope: Envelope, *, used: Used, settings: RulesSettings, desk: Desk, now: datetime
 ) -> Decision:
     """The decision, with an incident about the loop where this mail met a budget that was used up before it."""
-    if decision.outcome not in WORKED or decision.ticket_id is None:
+    if decision.outcome not in WORKED:
         return decision
+    assert decision.ticket_id is not None, "what was worked has a ticket"
     sender = message.sender.address if message.sender else ""
     guards = loop_keys(sender, (decision.ticket_id,), settings, now)
     tripped = next((each for each in guards if each.limit > 0 and each.used_up(used)), None)

@@ -10,6 +10,7 @@ from rules.agent_mail import decide_agent_mail
 from rules.audience import teams_addressed
 from rules.authentication import TrustVerdict
 from rules.authority import authority
+from rules.budget import spending_told
 from rules.follow_up import follow_up
 from rules.forwarding import is_forward
 from rules.loops import with_breaker
@@ -51,7 +52,8 @@ def decide_mail(
     if snapshot.returned is not None and message.kind is MailKind.BOUNCE:
         return undelivered(signal, snapshot.returned, desk, trust=trust.level)
     decision = _new(message, envelope, snapshot, judgement, trust=trust, ruleset=ruleset, desk=desk, now=now)
-    return with_breaker(decision, message, envelope, used=snapshot.budgets_used, settings=ruleset.settings, desk=desk, now=now)
+    used = snapshot.budgets_used
+    return spending_told(with_breaker(decision, message, envelope, used=used, settings=ruleset.settings, desk=desk, now=now), used)
 
 
 def _new(

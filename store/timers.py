@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import bindparam, delete, select, text
+from sqlalchemy import Row, bindparam, delete, select, text
 
 from itsm.signal import TimerDue
 from store.bulk import Bulk
@@ -40,17 +41,19 @@ def due(tx: Tx, limit: int) -> list[TimerDue]:
     """Timers whose time has come, earliest first."""
     query = select(timer).where(timer.c.desk_id == tx.desk_id, timer.c.due_at <= to_column(tx.now)).order_by(timer.c.due_at).limit(limit)
     query = query.with_for_update(skip_locked=True)  # on PostgreSQL: what another replica handles is not ours
-    return [
-        TimerDue(
-            subject_kind=row.subject_kind,
-            subject_id=row.subject_id,
-            kind=row.kind,
-            threshold=row.threshold,
-            generation=row.generation,
-            due_at=from_column(row.due_at),
-        )
-        for row in tx.connection.execute(query)
-    ]
+    return [_timer(row) for row in tx.connection.execute(query)]
+
+
+def of_tickets(tx: Tx, ticket_ids: Sequence[int]) -> list[TimerDue]:
+    """The timers that are set on tickets, earliest first."""
+    query = select(timer).where(timer.c.desk_id == tx.desk_id, timer.c.subject_kind == "ticket")
+    found = [_timer(row) for some in in_lists(ticket_ids) for row in tx.connection.execute(query.where(timer.c.subject_id.in_(some)))]
+    return sorted(found, key=lambda each: each.due_at)
+
+
+def _timer(row: Row[Any]) -> TimerDue:
+    names = ("subject_kind", "subject_id", "kind", "threshold", "generation")
+    return TimerDue(due_at=from_column(row.due_at), **{name: getattr(row, name) for name in names})
 
 
 def generations(tx: Tx, keys: Sequence[Key]) -> dict[Key, int]:

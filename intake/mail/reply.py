@@ -8,7 +8,7 @@ MAX_LOOKED_AT = 400  # characters of a line
 MAX_HEADER_LINES = 10
 WRAPPED_CHARACTERS = 60  # a quoted line as long as this was wrapped by the sender's program, and may go on without its mark
 _VERBS = (
-    "wrote", "writes", "schrieb", "geschrieben", "schreef", "geschreven", "a écrit", "écrit", "escribió", "ha scritto", "scritto", "skrev", "napisał", "napisała", "napisał(a)", "napisana", "pisze", "escreveu",
+    "wrote", "writes", "schrieb", "geschrieben", "schreef", "geschreven", "écrit", "escribió", "scritto", "skrev", "napisał", "napisała", "napisał(a)", "napisana", "pisze", "escreveu",
     "написал", "написала", "написал(а)", "пишет", "kirjoitti", "írta", "yazmış", "yazdı", "napsal", "napsala", "a scris", "写道", "寫道", "写信", "書きました", "のメール", "đã viết", "wrote the following",
 )  # fmt: skip
 _START = re.compile(

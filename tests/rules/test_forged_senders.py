@@ -35,5 +35,5 @@ def test_ten_thousand_forged_senders_get_at_most_ten_acknowledgements_a_minute_a
         for told in effects(decision, Notify):
             if told.event is Event.ACKNOWLEDGED and told.suppressed_because is None:
                 answered[domain_of(told.recipient.address), now.replace(second=0, microsecond=0)] += 1
-                assert told.facts["trusted"] == ""  # which keeps every word of theirs out: tests/notifier/test_rfc3834.py
+                assert told.facts["trusted"] == ""  # which keeps every word of theirs out: tests/specifications
     assert (max(answered.values()) <= 10) == defended

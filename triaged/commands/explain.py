@@ -1,15 +1,13 @@
-"""`triaged explain`: why something was decided; nothing is judged again."""
-
-from typing import Any
+"""`triaged explain`: why something was decided, stage by stage; nothing is judged again."""
 
 import click
 
-from itsm.identifier import inbox_text
-from store.parts import PartRow
+from intake.settings import sources_of
 from triaged.access import opened
-from triaged.explanation import as_text, explained
+from triaged.explanation import as_text
 from triaged.options import config_option, json_option
 from triaged.output import data, data_json
+from triaged.trace import traces
 
 
 @click.command("explain", short_help="Tell why something was decided.")
@@ -17,24 +15,17 @@ from triaged.output import data, data_json
 @json_option
 @click.argument("id_", metavar="ID")
 def command(id_: str, as_json: bool) -> int:
-    """Tell why. ID is a ticket number (INC-1042), an inbox id (in-123) or the Message-ID of a mail that came in."""
-    with opened() as (store, _):
-        told = store.read(lambda tx: explained(tx, id_))
-    for head, rows, numbers in told:
+    """Tell why, stage by stage: the door, what is read in it, how its ticket was found, rules, budgets, what was done, mails, timers.
+
+    ID is a ticket number (INC-1042), an inbox id (in-123) or the Message-ID of a mail that came in. Only the bytes are read again.
+    """
+    with opened() as (store, found):
+        sources = sources_of(found.configuration.intake)
+        mappings = {each.name: each.mapping for each in sources if each.mapping is not None}
+        told = store.read(lambda tx: traces(tx, id_, mappings))
+    for each in told:
         if as_json:
-            data_json({"about": head, "parts": [_object(row, numbers) for row in rows]})
+            data_json(each)
         else:
-            data(as_text(head, rows, numbers))
+            data(as_text(each))
     return 0
-
-
-def _object(row: PartRow, numbers: dict[int, str]) -> dict[str, Any]:
-    return {
-        "inbox_id": inbox_text(row.inbox_id),
-        "part": row.seq,
-        "kind": row.kind,
-        "outcome": row.outcome.value,
-        "ticket": numbers.get(row.ticket_id) if row.ticket_id is not None else None,
-        "decided_at": row.decided_at,
-        "reasons": row.reasons,
-    }

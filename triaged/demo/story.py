@@ -19,10 +19,11 @@ from store.transaction import Tx
 from triaged import clock
 from triaged.demo.daemon import DemoDaemon
 from triaged.demo.samples import ACKNOWLEDGEMENT_MARK, ALERTS, ENDED_MARK, MAILS, STARTED_MARK, Sample, content
-from triaged.explanation import as_text, explained
+from triaged.explanation import as_text
 from triaged.letter import readable
 from triaged.output import table
 from triaged.tables import laws, ticket_table
+from triaged.trace import traces
 
 SETTLE_SECONDS = 15.0
 WAITING = (DeliveryState.QUEUED.value, DeliveryState.SENDING.value)
@@ -102,13 +103,13 @@ def _world(tx: Tx, sent: list[tuple[Sample, int]]) -> World:
     numbers = {each.id: number_text(each.type, each.number) for each in found}
     sent_rows = sorted((row.notification.id, row.notification.event) for row in outbox.listed(tx, limit=500) if row.sent_at is not None)
     bodies = outbox.rendered_bytes(tx, [each for each, _ in sent_rows])
-    [why, *_] = explained(tx, inbox_text(sent[0][1]))
+    [why, *_] = traces(tx, inbox_text(sent[0][1]), {})
     return World(
         told=tuple(_told(tx, sample, inbox_id, numbers) for sample, inbox_id in sent),
         tickets=found,
         acknowledgements=tuple(bodies[each] for each, event in sent_rows if event is Event.ACKNOWLEDGED),
         notices=tuple(bodies[each] for each, event in sent_rows if event is not Event.ACKNOWLEDGED),
-        explained=as_text(*why),
+        explained=as_text(why),
         balance=totals.balance(tx),
         findings=tuple(verify.findings(tx)),
     )
