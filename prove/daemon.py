@@ -42,9 +42,14 @@ START_SECONDS = 180.0  # a life on a machine that is busy with other work
 class Daemon:
     """One data directory and the processes that live on it, one after another."""
 
-    def __init__(self, folder: Path, relay_port: int, *, data: Path | None = None, more: str = "", roles: str = "all") -> None:
-        """Write the configuration, `more` of it at the end; nothing runs yet. The store is at `var` below `data`, or below the folder."""
-        self.folder, self._roles = folder, roles
+    def __init__(
+        self, folder: Path, relay_port: int, *, data: Path | None = None, more: str = "", roles: str = "all", code: Path | None = None
+    ) -> None:
+        """Write the configuration, `more` of it at the end; nothing runs yet. The store is at `var` below `data`, or below the folder.
+
+        `code` is another checkout, whose daemon runs instead of ours.
+        """
+        self.folder, self._roles, self._code = folder, roles, code
         self.smtp_port, self.http_port = free_ports(2)
         self.configuration = folder / "triaged.toml"
         text = CONFIGURATION.format(folder=data or folder, smtp=self.smtp_port, http=self.http_port, relay=relay_port)
@@ -64,16 +69,19 @@ class Daemon:
         if self._cradle is not None and not crash_at:
             self.process = self._cradle.life()
             return
-        # A life that ends by SIGKILL writes no coverage: measuring it would only make each start slower.
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
-        environment["TRIAGED_CRASH_AT"] = crash_at
+        roles = [] if self._roles == "all" else ["--role", self._roles]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "triaged", "run", "--config", str(self.configuration), "--role", self._roles],
-                env=environment,
+                [sys.executable, "-m", "triaged", "run", "--config", str(self.configuration), *roles],
+                env=self.environment(crash_at),
+                cwd=self._code,
                 stdout=log,
                 stderr=log,
             )
+
+    def environment(self, crash_at: str = "") -> dict[str, str]:
+        """Of its processes. A life that ends by SIGKILL writes no coverage: measuring it would only make each start slower."""
+        return {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")} | {"TRIAGED_CRASH_AT": crash_at}
 
     def alive(self) -> bool:
         """Whether the process runs."""

@@ -114,15 +114,8 @@ class Replicas:
                     raise AssertionError(f"a replica never got ready: {(daemon.folder / 'log').read_text()[-3000:]}") from None
 
     def drained(self) -> bool:
-        """Wait until all is triaged and sent; leases of senders that are no more run out meanwhile."""
-        orphans = f"state = 'sending' AND sending_at < (extract(epoch FROM clock_timestamp()) - {ORPHAN_SECONDS}) * 1000000"
-        waiting = {"inbox WHERE state = 'pending'": books.NOTICES_AN_ITEM, "outbox WHERE state IN ('queued', 'sending')": 1}
-
-        def left() -> int:
-            self.server.sql(f"UPDATE outbox SET lease_until = 0 WHERE {orphans}", database=DATABASE)
-            return sum(weight * int(str(self.ask(f"SELECT count(*) FROM {each}")[0][0])) for each, weight in waiting.items())
-
-        return books.comes_to_nothing(left, pause_seconds=0.5)
+        """Wait until all is triaged and sent."""
+        return wait_until_drained(self.server, DATABASE)
 
     def ask(self, query: str) -> list[tuple[object, ...]]:
         """One query on the database itself."""
@@ -139,6 +132,18 @@ class Replicas:
         self.proxy.close()
         self.server.stop()
         self.relay.close()
+
+
+def wait_until_drained(server: PostgresServer, database: str) -> bool:
+    """Wait until all is triaged and sent; leases of senders that are no more run out meanwhile. False when nothing moves for too long."""
+    orphans = f"state = 'sending' AND sending_at < (extract(epoch FROM clock_timestamp()) - {ORPHAN_SECONDS}) * 1000000"
+    waiting = {"inbox WHERE state = 'pending'": books.NOTICES_AN_ITEM, "outbox WHERE state IN ('queued', 'sending')": 1}
+
+    def left() -> int:
+        server.sql(f"UPDATE outbox SET lease_until = 0 WHERE {orphans}", database=database)
+        return sum(weight * int(server.sql(f"SELECT count(*) FROM {each}", database=database)[0][0]) for each, weight in waiting.items())
+
+    return books.comes_to_nothing(left, pause_seconds=0.5)
 
 
 KINDS: dict[str, Callable[[Replicas], None]] = {

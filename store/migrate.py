@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 from store import backfill, statistics, version
 from store.durable import make_directory
 from store.engines import open_backend
-from store.exclusive import exclusive
+from store.exclusive import exclusive, is_postgresql
 from store.lock import DataLock
 from store.settings import StoreSettings
 from store.sqlite_backend import DATABASE_FILE
@@ -28,6 +28,7 @@ class SchemaStatus(msgspec.Struct, frozen=True, kw_only=True):
     current: str | None
     head: str
     pending: tuple[str, ...]
+    durable: bool = True  # False where PostgreSQL runs with fsync = off
 
 
 def _config() -> Config:
@@ -66,7 +67,12 @@ def status(settings: StoreSettings) -> SchemaStatus:
     if settings.postgres is None and not (Path(settings.path) / DATABASE_FILE).exists():
         return SchemaStatus(current=None, head=version.HEAD, pending=versions())
     with _opened(settings) as engine:
-        return _status(engine)
+        return msgspec.structs.replace(_status(engine), durable=_is_durable(engine))
+
+
+def _is_durable(engine: Engine) -> bool:
+    with engine.connect() as connection:
+        return not is_postgresql(connection) or connection.exec_driver_sql("SHOW fsync").scalar() == "on"
 
 
 def upgrade(settings: StoreSettings) -> SchemaStatus:

@@ -157,6 +157,11 @@ class Store:
         """Space left for us on the disk of the data directory."""
         return shutil.disk_usage(self.directory).free
 
+    def wal_bytes(self) -> int:
+        """Size of SQLite's write-ahead log, which grows while somebody reads for long; 0 on PostgreSQL, which keeps its own."""
+        wal = self.file.with_name(f"{self.file.name}-wal")
+        return wal.stat().st_size if wal.exists() else 0
+
     def close(self) -> None:
         """Finish what waits, give the node back, close every connection, release the lock."""
         self._undo.close()

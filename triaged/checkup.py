@@ -131,6 +131,9 @@ def _database(configuration: Configuration) -> Iterator[Result]:
         yield Result(state=FAIL, name="database", message=f"schema {found.current}, {found.head} is needed", advice="triaged db upgrade")
     else:
         yield Result(state=OK, name="database", message=f"schema {found.current}")
+    if not found.durable:
+        message = "PostgreSQL runs with fsync = off: a power cut loses or breaks what was acknowledged"
+        yield Result(state=WARN, name="durability", message=message, advice="ALTER SYSTEM SET fsync = on, and restart it")
 
 
 def _secrets(configuration: Configuration) -> Iterator[Result]:

@@ -26,6 +26,7 @@ UNOWNED = Gauge("triaged_records_unowned", "Open tickets without a team.")
 LAW = Gauge("triaged_conservation_difference", "What the conservation laws miss: 0, or something was lost or counted twice.", ["law"])
 STEP = Gauge("triaged_clock_step_seconds", "By how much the wall clock jumped ahead of the time that is used; 0 when it did not.")
 FREE = Gauge("triaged_disk_free_bytes", "Free space for the data directory.")
+WAL = Gauge("triaged_store_wal_bytes", "Size of SQLite's write-ahead log; it grows while somebody reads the database for long.")
 BUILD = Gauge("triaged_build_info", "1, with the version as label.", ["version"])
 
 log = structlog.get_logger("clock")
@@ -45,6 +46,7 @@ class Gauges:
         """The cheap ones: depths, ages, open tickets, disk."""
         await self._store.aread(self._read)
         FREE.set(self._store.free_bytes())
+        WAL.set(self._store.wal_bytes())
         self._look_at_the_clock()
 
     def _look_at_the_clock(self) -> None:

@@ -171,5 +171,7 @@ def session_settings(settings: PostgresSettings) -> str:
         f"SET lock_timeout = '{settings.lock_timeout_seconds}s'; "
         f"SET statement_timeout = '{settings.statement_timeout_seconds}s'; "
         f"SET idle_in_transaction_session_timeout = '{IDLE_IN_TRANSACTION_SECONDS}s'; "
-        "SET default_transaction_isolation = 'read committed'; SET client_encoding = 'UTF8'; SET timezone = 'UTC'"
+        "SET default_transaction_isolation = 'read committed'; SET client_encoding = 'UTF8'; SET timezone = 'UTC'; "
+        # What is acknowledged must be on the disk (promise P1, fault F33); `local` and what waits for standbys stays as it is set.
+        "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
     )
