@@ -1,5 +1,6 @@
 """The real daemon as a process that can be started, killed and started again on the same data."""
 
+import ast
 import os
 import signal
 import subprocess
@@ -39,6 +40,15 @@ tls = "none"
 START_SECONDS = 180.0  # a life on a machine that is busy with other work
 
 
+def _configuration(code: Path | None) -> str:
+    """What a checkout's own proofs configure: code of another day knows other keys."""
+    if code is None:
+        return CONFIGURATION
+    body = ast.parse((code / "prove" / "daemon.py").read_text()).body
+    named = {each.targets[0].id: each.value for each in body if isinstance(each, ast.Assign) and isinstance(each.targets[0], ast.Name)}
+    return str(ast.literal_eval(named["CONFIGURATION"]))
+
+
 class Daemon:
     """One data directory and the processes that live on it, one after another."""
 
@@ -52,7 +62,7 @@ class Daemon:
         self.folder, self._roles, self._code = folder, roles, code
         self.smtp_port, self.http_port = free_ports(2)
         self.configuration = folder / "triaged.toml"
-        text = CONFIGURATION.format(folder=data or folder, smtp=self.smtp_port, http=self.http_port, relay=relay_port)
+        text = _configuration(code).format(folder=data or folder, smtp=self.smtp_port, http=self.http_port, relay=relay_port)
         self.configuration.write_text(text + more)
         self.process: subprocess.Popen[bytes] | Life | None = None
         self._cradle: Cradle | None = None

@@ -26,6 +26,7 @@ CLAIM_SECONDS = 4
 ORPHAN_SECONDS = 20  # the relay answers at once: what is "sending" for longer has lost its sender
 LOST_ANSWER_EVERY = 12  # COMMITs of the third replica
 READY_SECONDS = 240.0
+BUG = '"event":"ended by a bug"'
 SETTINGS = """
 [store.postgres]
 url = "{url}"
@@ -93,6 +94,17 @@ class Replicas:
         self.proxy.partition(on=True)
         time.sleep(2 * CLAIM_SECONDS)
         self.proxy.partition(on=False)
+
+    def revive(self) -> None:
+        """Whoever ended is started again, as its supervisor would: a start that does not reach the database ends."""
+        for each in self.daemons:
+            if not each.alive():
+                each.start()
+
+    def bugs(self) -> list[str]:
+        """Ends that were nobody's doing."""
+        logs = {each.folder.name: (each.folder / "log").read_text(errors="replace") for each in self.daemons}
+        return [f"{name} ended by a bug: {line[-300:]}" for name, log in logs.items() for line in log.splitlines() if BUG in line]
 
     def heal(self) -> None:
         """Nothing is disturbed any more; whoever died of it is started again."""
@@ -172,6 +184,7 @@ def disturb(folder: Path, *, seed: int, kinds: Sequence[str], minutes: float | N
         deadline = time.monotonic() + (minutes or 0) * 60
         for kind in _kinds(chance, kinds, deadline if minutes else None):
             time.sleep(chance.uniform(0.5, 2.0))
+            replicas.revive()
             KINDS[kind](replicas)
             done[kind] += 1
         time.sleep(2)
@@ -181,6 +194,7 @@ def disturb(folder: Path, *, seed: int, kinds: Sequence[str], minutes: float | N
         findings = [] if replicas.drained() else ["the replicas did not drain"]
         codes = [each.stop() for each in replicas.daemons]
         findings += [f"a replica ended with exit code {code}" for code in codes if code]
+        findings += replicas.bugs()
         settings = StoreSettings(path=str(folder / "judge"), postgres=PostgresSettings(url=replicas.server.url(DATABASE)))
         verdict = books.compare(replicas.ask, settings, replicas.ledger, replicas.relay, kills=done.total() + replicas.proxy.cuts)
         cuts = replicas.proxy.cuts
