@@ -73,6 +73,7 @@ class Checker:
         self.rows: dict[int, Row] = {}  # of the outbox
         self.by_reader: dict[tuple[int, str], set[int]] = defaultdict(set)
         self.unsettled: set[int] = set()
+        self.dead = 0  # mails that were given up
         self.pending_rows: set[int] = set()
         self.outcomes: dict[int, str] = {}
         self.sending_life: dict[int, int] = {}
@@ -285,6 +286,7 @@ class Checker:
         demand(new is not None, "I2 a row of the outbox went away")
         assert new is not None
         self.rows[new["id"]] = new
+        self.dead += (new["state"] == "dead") - (old is not None and old["state"] == "dead")
         (self.unsettled.add if new["state"] in ("queued", "sending") else self.unsettled.discard)(new["id"])
         if old is None:
             self.by_message_id[new["message_id"]] = new["id"]

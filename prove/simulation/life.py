@@ -21,6 +21,7 @@ from notifier.relay import Relay
 from notifier.settings import NotifierSettings, RelaySettings
 from notifier.worker import Notifier
 from prove.simulation.loop import Crash, VirtualLoop
+from prove.simulation.machine import still_open
 from prove.simulation.relay import ScriptedRelay
 from rules.settings import Budgets, RulesSettings
 from store import credentials, directory, inbox, outbox, retention
@@ -31,6 +32,7 @@ from store.transaction import Tx
 from triaged.child import FUNCTIONS, Request, answer, load
 from triaged.composition import in_force
 from triaged.configuration import Configuration
+from triaged.gauges import Gauges
 from triaged.readiness import PROOF_EVERY_SECONDS, Readiness
 from triaged.settings import AgentSettings, DeskSettings, TeamSettings
 from triaged.supervise import Door, Supervisor, Worker, periodic
@@ -38,6 +40,8 @@ from triaged.web import application
 from triaged.wiring import LOOK_EVERY_SECONDS, SWEEP_EVERY_SECONDS
 from webportal.api import Api
 
+BATCH = 6  # mails the notifier holds in memory
+GAUGES_EVERY_SECONDS = 30.0
 POISON = b"X-Poison: kills the parser"
 BUDGETS = Budgets(per_address_hour=3, per_domain_minute=6, total_minute=8, notices_per_sender_hour=6)
 _functions = load(FUNCTIONS)
@@ -54,7 +58,9 @@ def configuration(folder: Path, connections: int) -> Configuration:
         agent=(AgentSettings(key="ben", name="Ben", address="ben@corp.example", teams=("desk",)),),
         intake=IntakeSettings(smtp=SmtpSettings(domains=("corp.example",))),
         rules=RulesSettings(budgets=BUDGETS),
-        notifier=NotifierSettings(relay=RelaySettings(host="127.0.0.1", port=25, tls="none", connections=connections), drain_seconds=5.0),
+        notifier=NotifierSettings(
+            relay=RelaySettings(host="127.0.0.1", port=25, tls="none", connections=connections), drain_seconds=5.0, batch=BATCH
+        ),
         store=StoreSettings(path=str(folder), retention=Retention(raw_mail_days=2, finished_rows_days=4, sent_bytes_days=2)),
     )
 
@@ -91,6 +97,11 @@ class Life:
     def writing(self) -> list[sqlite3.Connection]:
         """The connections of this life that write."""
         return [each for each in self.raw if not each.execute("PRAGMA query_only").fetchone()[0]]
+
+    def opened(self) -> int:
+        """How many connections to the file are open."""
+        self.raw = still_open(self.raw)
+        return len(self.raw)
 
     def _drive(self, turn: Turn) -> None:
         def write() -> None:
@@ -141,6 +152,7 @@ class Life:
             )
             for _ in range(workers)
         ]
+        self.gauges = Gauges(self.store)
         self.timers = Timers(self.store, casework=lambda: self.in_force.casework, on_outgoing=self.notifier.wake)
         self.readiness = Readiness(self.store, closed_because=lambda: None, draining=lambda: self.supervisor.draining)
         self.smtp = SmtpDoor(
@@ -177,6 +189,7 @@ class Life:
             Worker(name="timers", run=self.timers.run, stop=self.timers.stop),
             periodic("look", LOOK_EVERY_SECONDS * 15, self._look),
             periodic("heartbeat", PROOF_EVERY_SECONDS, self.readiness.prove),
+            periodic("gauges", GAUGES_EVERY_SECONDS, self.gauges.refresh),
             periodic("retention", SWEEP_EVERY_SECONDS, self._sweep),
         ]
         await self.smtp.start()

@@ -35,6 +35,7 @@ class ScriptedRelay:
         self._chance = chance
         self.trouble = 0.0
         self.down = False
+        self.turned_away = False  # somebody asked while it was down
         self.life = 0
         self.copies: dict[str, list[Copy]] = defaultdict(list)
         self.on_copy: Callable[[Copy, bytes], None] = lambda _copy, _body: None
@@ -53,6 +54,7 @@ class ScriptedRelay:
 
     def _open(self, timeout: float) -> "Peer":
         self.take_time(self._chance.uniform(0.001, 0.05))
+        self.turned_away = self.down
         if self.down or self._chance.random() < self.trouble * 0.1:
             if self._chance.random() < 0.2:
                 self.take_time(timeout)

@@ -92,7 +92,7 @@ class Scenario:
         faults = drawn if faults is None else faults
         self._kinds: list[tuple[Callable[[], None], float]] = [
             (self._new_mail, 5), (self._reply, 4), (self._again, 1.5), (self._same_id, 1), (self._away, 1), (self._bounce, 1.5),
-            (self._poison, 0.2), (self._flood, 0.4), (self._alert, 4), (self._flap, 0.5), (self._act, 5),
+            (self._poison, 0.5), (self._flood, 0.4), (self._alert, 4), (self._flap, 0.5), (self._act, 5), (self._too_soon, 2),
             (self._crash_at, 0.6 * faults), (self._crash_after, 0.6 * faults), (self._restart, 0.3 * faults),
             (self._relay_trouble, 0.6 * faults), (self._relay_down, 0.2 * faults), (self._disk, 0.3 * faults),
             (self._clock, 0.3 * faults), (self._children, 0.3 * faults),
@@ -215,9 +215,20 @@ class Scenario:
     def _act(self) -> None:
         numbers = self._stage.numbers()
         if numbers:
-            verb, arguments, text = self._chance.choice(VERBS)
-            body = msgspec.json.encode({"verb": verb, "arguments": arguments, "text": text})
-            self._stage.send(Item(name=self._name(), kind="act", body=body, number=self._chance.choice(numbers[-12:])))
+            self._perform(self._chance.choice(numbers[-12:]), self._chance.choice(VERBS))
+
+    def _too_soon(self) -> None:
+        """A ticket is resolved, and a little later that was wrong: its timer must be stopped."""
+        numbers = self._stage.numbers()
+        if numbers:
+            number = self._chance.choice(numbers[-12:])
+            self._perform(number, ("resolve", {}, "done"))
+            self._perform(number, ("reopen", {}, "it is not"), self._chance.expovariate(1 / 30))
+
+    def _perform(self, number: int, act: tuple[str, dict[str, str], str], later_seconds: float = 0.0) -> None:
+        verb, arguments, text = act
+        body = msgspec.json.encode({"verb": verb, "arguments": arguments, "text": text})
+        self._stage.send(Item(name=self._name(), kind="act", body=body, number=number), later_seconds)
 
     # ------------------------------------------------------------ faults
 
@@ -249,7 +260,7 @@ class Scenario:
         self._some()
 
     def _relay_up(self) -> None:
-        self._stage.relay.down = False
+        self._stage.relay.down = self._stage.relay.turned_away = False
 
     def _disk(self) -> None:
         self._stage.disk_full(full=True)
