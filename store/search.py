@@ -4,13 +4,16 @@ SQLite has FTS5 over the rows, PostgreSQL the words as tsvector under GIN. Words
 """
 
 from collections.abc import Sequence
+from typing import Any
 
+import msgspec
 from sqlalchemy import (
     BigInteger,
     Column,
     ColumnElement,
     Connection,
     Integer,
+    Select,
     Table,
     Text,
     and_,
@@ -91,23 +94,50 @@ def _matches(tx: Tx, terms: Sequence[Term]) -> ColumnElement[bool]:
     return search_words.c.id.in_(select(_index.c.rowid).where(_index.c.search_index.op("MATCH", is_comparison=True)(query)))
 
 
+class Filled(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a back-fill has come: which rows it looks at, the last of them, and how many had no words so far."""
+
+    of: int = 0  # 0: entries, 1: tickets
+    last: int = 0
+    rows: int = 0
+
+
 def backfill(connection: Connection, desk_id: int) -> None:
-    """Keep the words of the entries and tickets there are; for an upgrade, and again after the last replica of N-1 has gone."""
+    """Keep the words of all entries and tickets there are, for an upgrade: in its one transaction."""
+    done = Filled()
+    while done.of < ALL:
+        done = fill_some(connection, desk_id, done)
+
+
+def fill_some(connection: Connection, desk_id: int, done: Filled, limit: int = ROWS_AT_ONCE) -> Filled:
+    """Keep the words of the next rows that have none, as code of the version before left them; over when `of` is ALL."""
+    query, key = _WITHOUT_WORDS[done.of](desk_id)
+    rows = connection.execute(query.where(key > done.last).order_by(key).limit(limit)).all()
+    if not rows:
+        return Filled(of=done.of + 1, rows=done.rows)
+    values = [{"desk_id": desk_id, "id": row[0], "ticket_id": row[1], "words": words(row[2:])} for row in rows]
+    connection.execute(insert(search_words), values)
+    return Filled(of=done.of, last=rows[-1][0], rows=done.rows + len(rows))
+
+
+def _entries_without(desk_id: int) -> tuple[Select[Any], ColumnElement[int]]:
     missing = ~exists().where(search_words.c.desk_id == entry.c.desk_id, search_words.c.id == entry.c.id)
-    of_entries = (
+    query = (
         select(entry.c.id, entry.c.ticket_id, ticket.c.subject.label("about"), ticket.c.requester, entry.c.author, entry.c.author_name,
                entry.c.subject, entry.c.text)
         .join(ticket, and_(ticket.c.desk_id == entry.c.desk_id, ticket.c.id == entry.c.ticket_id))
         .where(entry.c.desk_id == desk_id, missing)
     )  # fmt: skip
+    return query, entry.c.id
+
+
+def _tickets_without(desk_id: int) -> tuple[Select[Any], ColumnElement[int]]:
+    """Those that opened without words or from alerts: their own words stand under their own number."""
     silent = (ticket.c.group_key != "") | ~exists().where(entry.c.desk_id == ticket.c.desk_id, entry.c.ticket_id == ticket.c.id)
     unseen = ~exists().where(search_words.c.desk_id == ticket.c.desk_id, search_words.c.id == ticket.c.id)
-    of_tickets = select(ticket.c.id, ticket.c.id, ticket.c.subject, ticket.c.requester, ticket.c.requester_name).where(
-        ticket.c.desk_id == desk_id, silent, unseen
-    )
-    for query, key in ((of_entries, entry.c.id), (of_tickets, ticket.c.id)):
-        last = 0
-        while rows := connection.execute(query.where(key > last).order_by(key).limit(ROWS_AT_ONCE)).all():
-            values = [{"desk_id": desk_id, "id": row[0], "ticket_id": row[1], "words": words(row[2:])} for row in rows]
-            connection.execute(insert(search_words), values)
-            last = rows[-1][0]
+    query = select(ticket.c.id, ticket.c.id, ticket.c.subject, ticket.c.requester, ticket.c.requester_name)
+    return query.where(ticket.c.desk_id == desk_id, silent, unseen), ticket.c.id
+
+
+_WITHOUT_WORDS = (_entries_without, _tickets_without)
+ALL = len(_WITHOUT_WORDS)

@@ -4,15 +4,17 @@ import click
 
 from store import migrate, move
 from store.migrate import SchemaStatus
+from store.search import ALL, Filled, fill_some
 from triaged import clock
+from triaged.access import opened
 from triaged.options import config_option, json_option, loaded
 from triaged.output import data, data_json, talk
 
 
-@click.group("db", short_help="Upgrade the database, tell its version, or move it to PostgreSQL.")
+@click.group("db", short_help="Upgrade the database, tell its version, index it anew, or move it to PostgreSQL.")
 @config_option
 def command() -> None:
-    """Upgrade the database, tell which schema it has, or move it from SQLite to PostgreSQL."""
+    """Upgrade the database, tell which schema it has, let search find all of it, or move it from SQLite to PostgreSQL."""
 
 
 @command.command("status")
@@ -54,6 +56,25 @@ def upgrade(as_json: bool) -> int:
         talk(f"Upgraded from {before.current or 'nothing'} to {before.head}.")
     else:
         talk(f"Nothing to do: the database has schema {before.head}.")
+    return 0
+
+
+@command.command("reindex")
+@config_option
+@json_option
+def reindex(as_json: bool) -> int:
+    """Let search find what was written without its words, as replicas of the version before do it beside a new one.
+
+    Run it once after the last of them has gone; the daemon may run meanwhile. Nothing is indexed twice.
+    """
+    done = Filled()
+    with opened() as (store, _):
+        while done.of < ALL:
+            done = store.write(lambda tx, so_far=done: fill_some(tx.connection, tx.desk_id, so_far)).result()  # type: ignore[misc]  # mypy sees no default here
+    if as_json:
+        data_json({"rows": done.rows})
+    else:
+        talk(f"Search finds {done.rows} more entries and tickets now." if done.rows else "Nothing to do: search knows every entry.")
     return 0
 
 
