@@ -1,4 +1,5 @@
-"""A model of the whole way: inbox to ticket to outbox, with crashes at any step and two workers racing, on real SQLite.
+"""A model of the whole way: inbox to ticket to outbox, with crashes at any step and two workers racing, on a real store: many
+examples on SQLite, some on PostgreSQL.
 
 Hypothesis chooses the steps; after each the conservation laws and the chain are verified, and at the end, once everything
 has drained, every accepted mail has exactly one ticket, one acknowledgement row, and copies that are the same to the byte.
@@ -14,7 +15,7 @@ import msgspec
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
 
 from casework.handle import handle
 from intake.batch import parts_of
@@ -47,12 +48,15 @@ class WholeWay(RuleBasedStateMachine):
     @initialize()
     def open(self):
         self.folder = tempfile.TemporaryDirectory(dir=RAM)
-        self.desk = TestDesk(StoreSettings(path=self.folder.name))
+        self.desk = TestDesk(self.place())
         self.accepted = Counter()
         self.triaging = {}
         self.sending = {}
         self.relay = defaultdict(list)
         self.crashes = 0
+
+    def place(self):
+        return StoreSettings(path=self.folder.name)
 
     def write(self, work):
         return self.desk.store.write(work).result()
@@ -211,3 +215,13 @@ class WholeWay(RuleBasedStateMachine):
 
 TestWholeWay = pytest.mark.timeout(900)(WholeWay.TestCase)  # 300 examples, each verified after every step
 TestWholeWay.settings = settings(settings.default, stateful_step_count=15)
+
+
+@pytest.mark.postgres_only("SQLite has the test above")
+@pytest.mark.timeout(900)
+def test_the_whole_way_against_its_model_on_postgresql(make_place):
+    class OnPostgres(WholeWay):
+        def place(self):
+            return make_place()
+
+    run_state_machine_as_test(OnPostgres, settings=settings(max_examples=10, stateful_step_count=15, deadline=None))

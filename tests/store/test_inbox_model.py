@@ -4,14 +4,16 @@ import tempfile
 from pathlib import Path
 
 import hypothesis.strategies as st
+import pytest
 from hypothesis import settings as examples
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule, run_state_machine_as_test
 
 from itsm.envelope import Channel, Envelope, Outcome
 from store import inbox, retention, totals, verify
 from store.inbox import Arrived, Claimed
 from store.settings import Retention, StoreSettings
 from store.store import Store
+from tests.conftest import Place
 from tests.store.conftest import SetClock
 
 OUTCOMES = [each for each in Outcome if each is not Outcome.QUARANTINED]
@@ -26,10 +28,14 @@ class InboxMachine(RuleBasedStateMachine):
     def begin(self) -> None:
         self.directory = tempfile.TemporaryDirectory()
         self.clock = SetClock()
-        self.store = Store(StoreSettings(path=str(Path(self.directory.name) / "var")), clock=self.clock)
+        self.store = Store(self.place(), clock=self.clock, lease_clock=self.clock)
         self.accepted: set[int] = set()
         self.ended: dict[int, str] = {}  # what an envelope ended as; it never changes but by retry
         self.held: set[int] = set()
+
+    def place(self) -> StoreSettings:
+        """Where a store of its own is for each example."""
+        return StoreSettings(path=str(Path(self.directory.name) / "var"))
 
     @rule(count=st.integers(1, 3))
     def accept(self, count: int) -> None:
@@ -133,3 +139,13 @@ class InboxMachine(RuleBasedStateMachine):
 
 InboxMachine.TestCase.settings = examples(max_examples=40, stateful_step_count=30, deadline=None)
 TestTheInboxAgainstItsModel = InboxMachine.TestCase
+
+
+@pytest.mark.postgres_only("SQLite has the test above")
+@pytest.mark.timeout(900)
+def test_the_inbox_against_its_model_on_postgresql(make_place: Place) -> None:
+    class OnPostgres(InboxMachine):
+        def place(self) -> StoreSettings:
+            return make_place()
+
+    run_state_machine_as_test(OnPostgres, settings=examples(max_examples=10, stateful_step_count=20, deadline=None))
