@@ -136,7 +136,7 @@ def _without_order(claim):
 
 def a_history_with_gaps(monkeypatch):
     """Half of what happened is told."""
-    monkeypatch.setattr(flush.history, "append_many", lambda tx, entries: append_many(tx, entries[:1]))
+    monkeypatch.setattr(flush.history, "append_many", lambda tx, entries, **named: append_many(tx, entries[:1], **named))
 
 
 def gauges_that_nobody_refreshes(monkeypatch):
