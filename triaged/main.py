@@ -42,7 +42,7 @@ VERBS = {
     "verify": Verb("verify", "Check the conservation laws and the history."),
     "backup": Verb("backup", "Write a backup."),
     "restore": Verb("restore", "Restore a backup."),
-    "db": Verb("db", "Upgrade the database, tell its version, or move it to PostgreSQL."),
+    "db": Verb("db", "Upgrade the database, tell its version, index it anew, or move it to PostgreSQL."),
     "deliver": Verb("deliver", "Take a mail on stdin, from an MTA."),
     "oauth": Verb("oauth", "Log in for mailboxes and relays that take tokens."),
     "token": Verb("token", "Make, list and revoke API tokens; rotate signing keys."),
