@@ -214,7 +214,7 @@ class WholeWay(RuleBasedStateMachine):
 
 
 TestWholeWay = pytest.mark.timeout(900)(WholeWay.TestCase)  # 300 examples, each verified after every step
-TestWholeWay.settings = settings(settings.default, stateful_step_count=15)
+TestWholeWay.settings = settings(settings.default, max_examples=settings.default.max_examples // 3, stateful_step_count=15)
 
 
 @pytest.mark.postgres_only("SQLite has the test above")

@@ -277,7 +277,7 @@ def play(folder, doings, caches):
         desk.store.close()
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=settings.default.max_examples // 3)
 @given(DOINGS)
 def test_with_it_and_without_it_the_same_comes_out(tmp_path_factory, doings):
     folder = tmp_path_factory.mktemp("resends")
