@@ -11,6 +11,7 @@ from intake.imap import mailbox as worker
 from intake.imap.settings import Mailbox
 from store import leases
 from store.settings import StoreSettings
+from store.transaction import Tx
 from tests.conftest import Place
 from tests.intake.imap.doors import FetchingDesk, mail
 from tests.intake.imap.fake import FakeImap
@@ -95,7 +96,10 @@ def test_the_mailbox_of_a_replica_that_died_is_taken_over_when_its_lease_ends(
     replicas: tuple[FetchingDesk, FetchingDesk], server: FakeImap, mailbox: MakeMailbox
 ) -> None:
     one, _ = replicas
-    dead = lambda tx: leases.take(tx, "mailbox/desk", holder=1, duration=timedelta(seconds=2))  # noqa: E731 -- twice
+
+    def dead(tx: Tx) -> object:
+        return leases.take(tx, "mailbox/desk", holder=1, duration=timedelta(seconds=2))
+
     assert one.store.write(dead).result() is not None
     server.put(mail("old"))
     poller = one.poll(mailbox(poll_seconds=0.1))
