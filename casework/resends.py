@@ -4,20 +4,21 @@ A delivery is remembered after the commit that merged it. While the row of its s
 same octets are a `duplicate` (rules.resend); the version is read in the transaction that says so, so neither a restart, nor
 another replica, nor a resolve in between can make the cache lie. A body of which every delivery is known is remembered as a
 whole by its hash: it need not be cut into alerts again, and its versions hold as long as nobody wrote a series (the stamp of
-store.series_rows). Counts and times of re-sends are gathered here and written in batches: a crash may lose those of the last
+store.series_rows), and the door ends its re-sends in the commit that accepts them (ADR-0016). Counts and times of re-sends are gathered here and written in batches: a crash may lose those of the last
 seconds, never an outcome.
 """
 
 import threading
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 
+from casework.context import Casework
 from casework.workspace import Workspace
-from itsm.envelope import Outcome
+from itsm.envelope import MAIL_FORMAT, Envelope, Outcome
 from rules.resend import Touch, together, touched
-from store import inbox, series_rows, tickets
+from store import inbox, same_bodies, series_rows, tickets
 from store.series_rows import SeriesRow
 from store.transaction import Tx
 
@@ -26,6 +27,9 @@ MAX_DELIVERY_BYTES = 4_096  # octets of one that is kept
 MAX_PLACES = 250_000  # in the bodies that are kept, one a delivery and some for each body: what they alone still hold is bounded too
 PLACES_A_BODY = 32
 MAX_FLUSHED = 500  # series a transaction
+MAX_AT_THE_DOOR = 1_000  # parts of a body that the door's commit may look at
+MAX_WAITING = 100  # envelopes that are looked at to tell whether there is news among them
+STORED_AGAIN = timedelta(hours=1)  # so long a body's bytes are not stored again
 
 
 class Known(msgspec.Struct, kw_only=True, eq=False):
@@ -44,11 +48,13 @@ class Known(msgspec.Struct, kw_only=True, eq=False):
 class Body(msgspec.Struct, kw_only=True, eq=False):
     """A body of which every delivery was merged. `checked` is the stamp under which the versions were read last.
 
-    `count` and `received_at` are of its re-sends that are not dealt out to their series yet.
+    `raw_of` is the envelope that has its bytes, since `stored_at`. `count` and `received_at` are of its re-sends that are not dealt out to their series yet.
     """
 
     digest: bytes
     known: tuple[Known, ...]
+    raw_of: int
+    stored_at: datetime
     checked: object = None
     count: int = 0
     received_at: datetime | None = None
@@ -57,8 +63,7 @@ class Body(msgspec.Struct, kw_only=True, eq=False):
 class Repeat(msgspec.Struct, frozen=True, kw_only=True):
     """An envelope of which every part is known."""
 
-    inbox_id: int
-    received_at: datetime
+    envelope: Envelope
     body: Body
 
     @property
@@ -82,14 +87,16 @@ class Resends:
         self._places = 0
         self._waiting: dict[bytes, Body] = {}  # bodies whose re-sends are not dealt out
         self._touches: dict[int, tuple[Known, Touch]] = {}
-        self._rules: object = None
+        self._casework: Casework | None = None
+        self._unsettled: set[int] = set()  # envelopes of known bodies that a door could not end
+        self._busy = False
         self._lock = threading.Lock()
 
-    def use(self, rules: object) -> None:
+    def use(self, casework: Casework) -> None:
         """Forget everything when these are not the rules of before: they may say something else."""
-        if rules is not self._rules:
+        if casework is not self._casework:
             with self._lock:
-                self._rules = rules
+                self._casework = casework
                 self._known.clear()
                 self._bodies.clear()
                 self._places = 0
@@ -98,7 +105,12 @@ class Resends:
         """The body of that hash, None when it is not known as a whole."""
         return self._bodies.get(digest)
 
-    def find(self, digest: bytes, deliveries: Sequence[bytes]) -> Body | None:
+    def at_the_door(self, digest: bytes, now: datetime) -> Body | None:
+        """The body of that hash where a door may end it: its bytes are stored, not too long ago, and it is not too large."""
+        body = self._bodies.get(digest)
+        return body if body is not None and len(body.known) <= MAX_AT_THE_DOOR and now - body.stored_at < STORED_AGAIN else None
+
+    def find(self, digest: bytes, deliveries: Sequence[bytes], envelope: Envelope) -> Body | None:
         """The body of these deliveries, None when one of them is not known; from now on it is known by its hash."""
         found = []
         for each in deliveries:
@@ -108,7 +120,7 @@ class Resends:
             found.append(known)
         if not found:
             return None
-        body = Body(digest=digest, known=tuple(found))
+        body = Body(digest=digest, known=tuple(found), raw_of=envelope.id, stored_at=envelope.received_at)
         with self._lock:
             self._forget(digest)
             self._bodies[digest] = body
@@ -138,6 +150,41 @@ class Resends:
         One that speaks of such a series is left, so that deliveries of a series are judged in their order. Raises Conflict
         when somebody else decided one of the envelopes.
         """
+        held = self._holding(tx, repeats, stale)
+        inbox.record_same(tx, [(each.envelope.id, each.parts) for each in held], Outcome.DUPLICATE)
+        tx.on_commit(lambda: self._stored(held))
+        return held
+
+    def accept(self, tx: Tx, arrived: Sequence[tuple[inbox.Arrived, Body]]) -> list[bool]:
+        """Accept envelopes of known bodies, and tell of each whether that was all: else it is stored whole and waits for triage.
+
+        While something waits that may be news of the same series nothing is ended here.
+        """
+        repeats = [Repeat(envelope=each.envelope, body=body) for each, body in arrived]
+        held = [] if self._news_waits(tx) else self._holding(tx, repeats, set())
+        same_bodies.add_many(tx, [(each.envelope, each.parts, each.body.raw_of) for each in held], Outcome.DUPLICATE)
+        ended = {each.envelope.id for each in held}
+        left = [each for each, _ in arrived if each.envelope.id not in ended]
+        inbox.add_many(tx, left)
+        if left:
+            tx.on_commit(lambda: self._unsettled.update(each.envelope.id for each in left))
+        return [each.envelope.id in ended for each, _ in arrived]
+
+    def _news_waits(self, tx: Tx) -> bool:
+        """Whether an envelope waits that may say something new of a series.
+
+        A known body does not: a part of it is unchanged, or of a series that has moved on, which whoever speaks of it finds out.
+        A mail does where one may be an event.
+        """
+        waiting = same_bodies.waiting(tx, MAX_WAITING)
+        self._unsettled.intersection_update([inbox_id for inbox_id, _ in waiting])
+        extracts = self._casework is not None and bool(self._casework.ruleset.extractions)
+        return len(waiting) == MAX_WAITING or any(
+            inbox_id not in self._unsettled and (extracts or format_ != MAIL_FORMAT) for inbox_id, format_ in waiting
+        )
+
+    def _holding(self, tx: Tx, repeats: Sequence[Repeat], stale: set[int]) -> list[Repeat]:
+        """Those of which no series has moved on: they are counted with the commit."""
         stamp = series_rows.stamp(tx)
         bodies = {id(each.body): each.body for each in repeats}
         unsure = [body for body in bodies.values() if stamp is None or body.checked != stamp]
@@ -146,7 +193,6 @@ class Resends:
             stale |= {known.series_id for known in body.known if versions.get(known.series_id) != known.version}
         moved = {at for at, body in bodies.items() if stale and any(known.series_id in stale for known in body.known)}
         held = [each for each in repeats if id(each.body) not in moved]
-        inbox.record_same(tx, [(each.inbox_id, each.parts) for each in held], Outcome.DUPLICATE)
         checked = [body for body in unsure if id(body) not in moved]
         tx.on_commit(lambda: self._settled(held, checked, stamp, [bodies[at].digest for at in moved]))
         return held
@@ -157,11 +203,24 @@ class Resends:
                 body.checked = stamp
             for digest in moved:
                 self._forget(digest)
+            self._busy = self._busy or bool(held)
             for each in held:
-                body = each.body
+                body, received_at = each.body, each.envelope.received_at
                 body.count += 1
-                body.received_at = each.received_at if body.received_at is None else max(body.received_at, each.received_at)
+                body.received_at = received_at if body.received_at is None else max(body.received_at, received_at)
                 self._waiting[body.digest] = body
+
+    def _stored(self, held: Iterable[Repeat]) -> None:
+        """Their bytes were stored once more: from now on they are those of the body."""
+        with self._lock:
+            for each in held:
+                each.body.raw_of, each.body.stored_at = each.envelope.id, each.envelope.received_at
+
+    def rested(self) -> bool:
+        """Whether nothing came again since this was asked last."""
+        with self._lock:
+            busy, self._busy = self._busy, False
+        return not busy
 
     def _deal_out(self) -> None:
         """Give the re-sends of bodies to the series they speak of. Call it with the lock held."""
@@ -201,12 +260,13 @@ class Resends:
             some = [each for each, _ in zip(self._touches.values(), range(MAX_FLUSHED), strict=False)]
         rows = series_rows.by_ids(tx, [known.series_id for known, _ in some])
         found = [(known, touch) for known, touch in some if known.series_id in rows]
-        series_rows.keep_many(tx, [_with(rows[known.series_id], known, touch) for known, touch in found])
+        ours = [known for known, _ in found if rows[known.series_id].version == known.version]
+        followed = len(ours) == len(found)
+        series_rows.keep_many(tx, [_with(rows[known.series_id], known, touch) for known, touch in found], followed=followed)
         counts: dict[int, int] = {}
         for known, touch in some:
             _count(counts, known, touch)
         tickets.count_events(tx, counts)
-        ours = [known for known, _ in found if rows[known.series_id].version == known.version]
         tx.on_commit(lambda: self._flushed(some, ours))
         return len(some)
 

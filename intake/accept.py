@@ -8,6 +8,9 @@ from datetime import datetime
 import msgspec
 from prometheus_client import Counter, Gauge
 
+from casework.context import Casework
+from casework.resends import Body, Resends
+from intake.outcomes import count_repeats
 from intake.scan import message_id_of
 from itsm.envelope import MAIL_FORMAT, Channel, Envelope
 from itsm.errors import Transient
@@ -27,7 +30,8 @@ LAST_SEEN = Gauge("triaged_source_last_seen_timestamp_seconds", "When a configur
 class Arrival(msgspec.Struct, frozen=True, kw_only=True):
     """What a door has: the bytes and all it knows of them. `idempotency_key` is (door, key) where the transport gives an id.
 
-    `received_at` is when a server before us received it (IMAP's INTERNALDATE), None for now.
+    `received_at` is when a server before us received it (IMAP's INTERNALDATE), None for now; `digest` is `digest_of` the body where the
+    door has it, so that one that came before as a whole can be told.
     """
 
     channel: Channel
@@ -40,6 +44,7 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True):
     login: str | None = None
     idempotency_key: tuple[str, str] | None = None
     received_at: datetime | None = None
+    digest: bytes | None = None
 
 
 class Accepted(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,9 +57,22 @@ class Accepted(msgspec.Struct, frozen=True, kw_only=True):
 class Acceptor:
     """Takes what the doors bring. `gate` closes them all while we could not keep our word."""
 
-    def __init__(self, store: Store, *, wake: Callable[[], None], pending_limit: int, minimum_free_bytes: int) -> None:
-        """`wake` is called in the loop's thread after something was accepted."""
+    def __init__(
+        self,
+        store: Store,
+        *,
+        wake: Callable[[], None],
+        pending_limit: int,
+        minimum_free_bytes: int,
+        resends: Resends | None = None,
+        casework: Callable[[], Casework] | None = None,
+    ) -> None:
+        """`wake` is called in the loop's thread after something was accepted that waits for triage.
+
+        `resends` is the state cache of the triage worker beside this door, under the rules in force: a body that it knows whole is ended here.
+        """
         self._store, self._wake = store, wake
+        self._resends, self._casework = resends, casework
         self._pending_limit, self._minimum_free = pending_limit, minimum_free_bytes
         self.closed_because: Transient | None = None
 
@@ -78,6 +96,9 @@ class Acceptor:
             raise self.closed_because
         arrived = self._arrived(arrival)
         if arrival.idempotency_key is None and also is None:
+            body = self._known(arrival.digest, arrived.envelope.received_at)
+            if body is not None and self._resends is not None:
+                return await self._again(self._resends, arrived, body)
             await self._store.awrite_many(_add_many, arrived, step=STEP)
             accepted = Accepted(inbox_id=arrived.envelope.id)
         else:
@@ -86,6 +107,27 @@ class Acceptor:
             _ACCEPTED[arrival.channel].inc()
             self._wake()
         return accepted
+
+    @property
+    def knows_bodies(self) -> bool:
+        """Whether the digest of a body is of use here."""
+        return self._resends is not None
+
+    def _known(self, digest: bytes | None, now: datetime) -> Body | None:
+        if digest is None or self._resends is None or self._casework is None:
+            return None
+        self._resends.use(self._casework())
+        return self._resends.at_the_door(digest, now)
+
+    async def _again(self, resends: Resends, arrived: Arrived, body: Body) -> Accepted:
+        """A body that came before as a whole: one commit accepts and ends it, unless something is new about one of its series."""
+        ended = await self._store.awrite_many(resends.accept, (arrived, body), step=STEP)
+        _ACCEPTED[arrived.envelope.channel].inc()
+        if ended:
+            count_repeats([(arrived.envelope, len(body.known))], self._store.clock())
+        else:
+            self._wake()
+        return Accepted(inbox_id=arrived.envelope.id)
 
     def _arrived(self, arrival: Arrival) -> Arrived:
         envelope = Envelope(

@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 
 from intake.accept import LAST_SEEN, Acceptor, Arrival
 from intake.context import ParseContext
-from intake.parse import RETRY_STATUS, digest_of, parse, plain
+from intake.parse import DELIVERIES, RETRY_STATUS, digest_of, parse, plain
 from intake.settings import HttpSettings, Source
 from itsm.envelope import MAIL_FORMAT, Channel
 from itsm.errors import MalformedInput, Transient, TriagedError
@@ -164,7 +164,7 @@ class HttpDoor:
         body = await self._body(call, self._settings.body_limit_bytes)
         if secret.hmac_key and not _signed(call, source.hmac_header, secret.hmac_key, body):
             return _problem(401, f"the HMAC in {source.hmac_header} does not match the body")
-        count, broken = self._look(source, body)
+        count, broken, digest = self._look(source, body)
         if len(broken) == count:
             reason = f"{broken[0].reason}: {broken[0].detail}" if broken[0].detail else broken[0].reason
             await self._store.awrite(lambda tx: refused.keep(tx, source=source.name, reason=reason, body=body))
@@ -177,6 +177,7 @@ class HttpDoor:
                 format=source.format,
                 peer=call.peer,
                 idempotency_key=_key(call, source),
+                digest=digest,
             )
         )
         last_seen(source.name).set(self._store.clock().timestamp())
@@ -185,19 +186,23 @@ class HttpDoor:
         answer = {"inbox_id": inbox_text(accepted.inbox_id), "parts": count, "broken": len(broken), "repeated": accepted.repeated}
         return Answer(200 if source.format == "alertmanager_v2" else 202, _encode(answer))
 
-    def _look(self, source: Source, body: bytes) -> tuple[int, list[Malformed]]:
-        """How many parts the body has, and which are broken: only to choose the answer, so a quick look is enough where it finds none."""
-        count = self._plain(source, body)
-        if count is not None:
-            return count, []
-        parts = parse(source.format, body, ParseContext(source=source.name, received_at=self._store.clock(), mapping=source.mapping))
-        return len(parts), [each for each in parts if isinstance(each, Malformed)]
+    def _look(self, source: Source, body: bytes) -> tuple[int, list[Malformed], bytes | None]:
+        """How many parts the body has, which are broken, and its digest where that is of use.
 
-    def _plain(self, source: Source, body: bytes) -> int | None:
+        The former are only to choose the answer, so a quick look is enough where it finds none.
+        """
+        wanted = source.format in DELIVERIES and (self._acceptor.knows_bodies or len(body) >= HASHED_BYTES)
+        digest = digest_of(source.format, source.name, body) if wanted else None
+        count = self._plain(source, body, digest)
+        if count is not None:
+            return count, [], digest
+        parts = parse(source.format, body, ParseContext(source=source.name, received_at=self._store.clock(), mapping=source.mapping))
+        return len(parts), [each for each in parts if isinstance(each, Malformed)], digest
+
+    def _plain(self, source: Source, body: bytes, digest: bytes | None) -> int | None:
         """The quick look; a large body that comes again, octet for octet, is not decoded again."""
-        if len(body) < HASHED_BYTES:
+        if digest is None or len(body) < HASHED_BYTES:
             return plain(source.format, body)
-        digest = digest_of(source.format, source.name, body)
         count = self._seen.get(digest)
         if count is None:
             count = plain(source.format, body)

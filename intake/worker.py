@@ -1,15 +1,14 @@
 """The triage worker: claim, parse in a child, handle; a whole life on one page (design 4)."""
 
 import asyncio
-from collections import Counter as Counts
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import msgspec
 import structlog
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter
 
 from casework.context import Casework
 from casework.handle import handle
@@ -19,9 +18,10 @@ from intake.batch import Batch, Slice, parts_of, runs, slices, why_nothing
 from intake.child import ParseRequest, ParseResult
 from intake.context import GenericMapping
 from intake.mail.signature import names_of_keys
+from intake.outcomes import MESSAGES, count_handled, count_repeats
 from intake.parse import DELIVERIES, deliveries, digest_of
 from intake.signing_keys import SigningKeys
-from itsm.envelope import MAIL_FORMAT, Envelope, Outcome
+from itsm.envelope import MAIL_FORMAT, Outcome
 from itsm.errors import Conflict, Transient, Unreadable
 from rules.authentication import is_to_be_verified
 from store import inbox
@@ -37,14 +37,6 @@ REPLY_RETRY = timedelta(seconds=1)
 IDLE_SECONDS = 1.0
 FLUSH_SECONDS = 5.0  # between writes of the counts of re-sends while there is more to do every second
 
-# outcome: created, appended, linked, duplicate, suppressed, recorded, refused, quarantined, dropped
-MESSAGES = Counter("triaged_intake_messages_total", "Parts by their first outcome.", ["channel", "outcome"])
-LAG = Histogram(
-    "triaged_intake_lag_seconds",
-    "Received to committed decision, once an envelope and commit.",
-    ["channel"],
-    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 600),
-)
 FAILED = Counter("triaged_intake_attempts_failed_total", "Attempts at triage that failed and are tried again or quarantined.")
 
 _result_in = msgspec.msgpack.Decoder(ParseResult).decode
@@ -114,12 +106,12 @@ class Triage:
         await self._flush()
 
     async def _rest(self) -> bool:
-        """Wait until something comes; True when nothing did for a while."""
+        """Wait until something comes; True when nothing did for a while, at the door neither."""
         try:
             async with asyncio.timeout(IDLE_SECONDS):
                 await self._wake.wait()
         except TimeoutError:
-            return True
+            return self._resends.rested()
         return False
 
     async def once(self) -> bool:
@@ -164,9 +156,9 @@ class Triage:
             body = self._resends.body(digest)
             if body is None:
                 named[each.id] = deliveries(each.format, each.source, raw)
-                body = self._resends.find(digest, named[each.id])
+                body = self._resends.find(digest, named[each.id], each)
             if body is not None:
-                repeats[each.id] = Repeat(inbox_id=each.id, received_at=each.received_at, body=body)
+                repeats[each.id] = Repeat(envelope=each, body=body)
         return repeats, named
 
     async def _finish(self, batch: Batch) -> None:
@@ -190,8 +182,8 @@ class Triage:
         in_order = (batch.repeats[each.envelope.id] for each in batch.claimed if each.envelope.id in batch.repeats)
         for run in runs([each for each in in_order if not each.speaks_of(changing)]):
             settled |= await self._settle_run(run, stale)
-        done = [each.envelope for each in batch.claimed if each.envelope.id in settled]
-        _count_repeats(done, batch.repeats, self._store.clock())
+        done = (batch.repeats[each.envelope.id] for each in batch.claimed if each.envelope.id in settled)
+        count_repeats(((each.envelope, each.parts) for each in done), self._store.clock())
         return [each for each in batch.claimed if each.envelope.id in batch.repeats and each.envelope.id not in settled]
 
     async def _settle_run(self, run: list[Repeat], stale: set[int]) -> set[int]:
@@ -199,7 +191,7 @@ class Triage:
             held = await self._store.awrite(lambda tx: self._resends.settle(tx, run, stale), step="triage")
         except Conflict:  # somebody else decided one of them: each is looked at by itself
             return set()
-        return {each.inbox_id for each in held}
+        return {each.envelope.id for each in held}
 
     async def _flush(self) -> None:
         """Write the counts of re-sends; those somebody was faster with are tried again the next time."""
@@ -329,7 +321,7 @@ class Triage:
         if waiting:
             await self._store.awrite(lambda tx: inbox.release(tx, waiting, not_before=tx.now + REPLY_RETRY))
         done = [each for each in handled if each.outcome is not None]
-        _count(done, now)
+        count_handled(done, now)
         alike: dict[tuple[int, Outcome], list[Handled]] = defaultdict(list)
         for each in done:
             if each.outcome is not None and each.outcome is not Outcome.DUPLICATE:
@@ -338,26 +330,3 @@ class Triage:
         for (inbox_id, outcome), some in alike.items():  # a line an outcome: of a body of thousands `explain` knows each part
             more = {"parts": len(some)} if len(some) > 1 else {}
             told.info("triaged", inbox_id=inbox_id, part=some[0].part.seq, outcome=outcome.value, ticket_id=some[0].ticket_id, **more)
-
-
-def _count(done: Sequence[Handled], now: datetime) -> None:
-    """Move the metrics of one commit: the outcome of each part, the lag of each envelope."""
-    outcomes = Counts((each.part.envelope.channel.value, each.outcome.value) for each in done if each.outcome is not None)
-    for (channel, outcome), count in outcomes.items():
-        MESSAGES.labels(channel, outcome).inc(count)
-    _observe({each.part.envelope.id: each.part.envelope for each in done}.values(), now)
-
-
-def _count_repeats(done: Sequence[Envelope], repeats: Mapping[int, Repeat], now: datetime) -> None:
-    parts: Counts[str] = Counts()
-    for envelope in done:
-        parts[envelope.channel.value] += repeats[envelope.id].parts
-    for channel, count in parts.items():
-        MESSAGES.labels(channel, Outcome.DUPLICATE.value).inc(count)
-    _observe(done, now)
-
-
-def _observe(envelopes: Collection[Envelope], now: datetime) -> None:
-    of_channel = {channel: LAG.labels(channel.value) for channel in {each.channel for each in envelopes}}
-    for envelope in envelopes:
-        of_channel[envelope.channel].observe(max(0.0, (now - envelope.received_at).total_seconds()))

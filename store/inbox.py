@@ -15,7 +15,7 @@ from store.bulk import Bulk, BulkInsert
 from store.chunking import in_lists
 from store.exclusive import is_postgresql
 from store.instants import from_column, from_column_or_none, to_column
-from store.lookup import Lookup, among
+from store.lookup import Change, Lookup, among
 from store.raced import Raced
 from store.schema import CHUNK_BYTES, inbox, part, raw
 from store.threads import key_of
@@ -56,17 +56,17 @@ class Arrived(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes
 
 
-_COLUMNS = (
+COLUMNS = (  # of a new row
     "desk_id", "id", "state", "channel", "source", "format", "received_at", "reverse_path", "forward_paths", "peer", "login",
     "size_bytes", "message_id", "message_id_sha256", "edited_from",
 )  # fmt: skip
-_insert_rows = BulkInsert(inbox, *_COLUMNS)
+_insert_rows = BulkInsert(inbox, *COLUMNS)
 _insert_chunks = BulkInsert(raw, "desk_id", "inbox_id", "seq", "chunk")
 
 
 def add_many(tx: Tx, arrived: Sequence[Arrived]) -> list[int]:
     """Accept envelopes: rows and chunks, one statement each; returns their ids. This is commit 1."""
-    _insert_rows(tx, [_values(tx, each.envelope) for each in arrived])
+    _insert_rows(tx, [row_values(tx, each.envelope) for each in arrived])
     _insert_chunks(
         tx,
         [
@@ -78,8 +78,8 @@ def add_many(tx: Tx, arrived: Sequence[Arrived]) -> list[int]:
     return [each.envelope.id for each in arrived]
 
 
-def _values(tx: Tx, envelope: Envelope) -> tuple[object, ...]:
-    """In the order of _COLUMNS. Nobody has parsed anything yet, so text is cleaned here: a row must never be refused for it."""
+def row_values(tx: Tx, envelope: Envelope) -> tuple[object, ...]:
+    """In the order of COLUMNS. Nobody has parsed anything yet, so text is cleaned here: a row must never be refused for it."""
     message_id = envelope.message_id
     return (
         tx.desk_id,
@@ -124,19 +124,29 @@ def _envelope(row: Row[Any]) -> Envelope:
     )
 
 
-def _is(state: str) -> ColumnElement[bool]:
+def is_state(state: str) -> ColumnElement[bool]:
     """The state as a literal, so that the planner sees its partial index."""
     return inbox.c.state == literal(state, literal_execute=True)
 
 
+_free = (
+    select(inbox)
+    .where(inbox.c.desk_id == bindparam("desk_id"), is_state(PENDING), inbox.c.claimed_by.is_(None), inbox.c.not_before <= bindparam("now"))
+    .order_by(inbox.c.id)
+    .limit(bindparam("limit"))
+    .with_for_update(skip_locked=True)  # on PostgreSQL: nobody waits for the claim of another
+)
+_take = Change(
+    update(inbox).where(inbox.c.desk_id == bindparam("desk_id"), among(inbox.c.id)).values(claimed_by=bindparam("claimed_by")),
+    "claimed_by",
+)
+
+
 def claim(tx: Tx, *, process_id: int, limit: int, max_bytes: int) -> list[Claimed]:
     """Take the oldest free envelopes up to `limit` and `max_bytes` (at least one); one marked alone comes alone."""
-    free = (_is(PENDING), inbox.c.claimed_by.is_(None), inbox.c.not_before <= to_column(tx.now))
-    query = select(inbox).where(inbox.c.desk_id == tx.desk_id, *free).order_by(inbox.c.id).limit(limit)
-    query = query.with_for_update(skip_locked=True)  # on PostgreSQL: nobody waits for the claim of another
     taken: list[Claimed] = []
     size_bytes = 0
-    for row in tx.connection.execute(query).all():
+    for row in tx.connection.execute(_free, {"desk_id": tx.desk_id, "now": to_column(tx.now), "limit": limit}).all():
         size_bytes += row.size_bytes
         if taken and (row.alone or size_bytes > max_bytes):
             break
@@ -145,7 +155,7 @@ def claim(tx: Tx, *, process_id: int, limit: int, max_bytes: int) -> list[Claime
         )
         if row.alone:
             break
-    _set(tx, [each.envelope.id for each in taken], claimed_by=process_id)
+    _take(tx, process_id, [each.envelope.id for each in taken])
     return taken
 
 
@@ -161,8 +171,21 @@ _chunks = Lookup(
 )
 
 
+_elsewhere = Lookup(
+    select(inbox.c.id, inbox.c.raw_of).where(inbox.c.desk_id == bindparam("desk_id"), inbox.c.raw_of.is_not(None), among(inbox.c.id))
+)
+
+
 def raw_bytes(tx: Tx, ids: Iterable[int]) -> dict[int, bytes]:
-    """The stored bytes of envelopes; those whose raw mail was removed by retention are left out."""
+    """The stored bytes of envelopes, be they their own or those of the one they repeat; what retention removed is left out."""
+    wanted = set(ids)
+    found = _own_bytes(tx, wanted)
+    elsewhere = {row.id: row.raw_of for row in _elsewhere(tx, wanted - found.keys())}
+    theirs = _own_bytes(tx, elsewhere.values())
+    return found | {inbox_id: theirs[other] for inbox_id, other in elsewhere.items() if other in theirs}
+
+
+def _own_bytes(tx: Tx, ids: Iterable[int]) -> dict[int, bytes]:
     chunks: dict[int, list[bytes]] = {}
     for row in _chunks(tx, ids):
         chunks.setdefault(row.inbox_id, []).append(row.chunk)
@@ -266,7 +289,9 @@ def record_same(tx: Tx, counts: Sequence[tuple[int, int]], outcome: Outcome) -> 
 
 def quarantine(tx: Tx, inbox_id: int, reason: str) -> None:
     """Set a whole envelope aside: its parse gave no parts, or it failed too often. It stays visible and can be retried."""
-    here = update(inbox).where(inbox.c.desk_id == tx.desk_id, inbox.c.id == inbox_id, _is(PENDING))  # not what another finished meanwhile
+    here = update(inbox).where(
+        inbox.c.desk_id == tx.desk_id, inbox.c.id == inbox_id, is_state(PENDING)
+    )  # not what another finished meanwhile
     tx.connection.execute(here.values(state=QUARANTINED, reason=reason[:MAX_REASON], claimed_by=None, done_at=None))
 
 
@@ -277,7 +302,7 @@ def release(tx: Tx, ids: Sequence[int], *, not_before: datetime | None = None) -
 
 def release_own(tx: Tx, process_id: int) -> int:
     """Give back what a process has claimed: when its worker begins anew, for then nothing is at hand."""
-    mine = update(inbox).where(inbox.c.desk_id == tx.desk_id, _is(PENDING), inbox.c.claimed_by == process_id)
+    mine = update(inbox).where(inbox.c.desk_id == tx.desk_id, is_state(PENDING), inbox.c.claimed_by == process_id)
     return tx.connection.execute(mine.values(claimed_by=None)).rowcount
 
 
@@ -286,7 +311,7 @@ def release_all(tx: Tx) -> int:
 
     They were claimed by a process that died, perhaps of one of them, so they are tried alone.
     """
-    claimed = update(inbox).where(inbox.c.desk_id == tx.desk_id, _is(PENDING), inbox.c.claimed_by.is_not(None))
+    claimed = update(inbox).where(inbox.c.desk_id == tx.desk_id, is_state(PENDING), inbox.c.claimed_by.is_not(None))
     return tx.connection.execute(claimed.values(claimed_by=None, alone=True)).rowcount
 
 
@@ -373,8 +398,8 @@ def find_by_message_id(
 def _in_state(tx: Tx, state: str) -> Select[Any]:
     """Rows of a state; an envelope of which only parts are quarantined counts as quarantined too."""
     if state != QUARANTINED:
-        return select(inbox).where(inbox.c.desk_id == tx.desk_id, _is(state))
-    whole = select(inbox.c.id).where(inbox.c.desk_id == tx.desk_id, _is(QUARANTINED))
+        return select(inbox).where(inbox.c.desk_id == tx.desk_id, is_state(state))
+    whole = select(inbox.c.id).where(inbox.c.desk_id == tx.desk_id, is_state(QUARANTINED))
     in_part = part.c.outcome == literal(Outcome.QUARANTINED.value, literal_execute=True)
     ids = union(whole, select(part.c.inbox_id).where(part.c.desk_id == tx.desk_id, in_part))
     return select(inbox).where(inbox.c.desk_id == tx.desk_id, inbox.c.id.in_(ids))

@@ -1,9 +1,9 @@
-"""A SELECT by many keys, compiled once an engine: a list of a hundred costs a third of what it costs compiled at every call."""
+"""Statements by many keys, compiled once an engine: a list of a hundred costs a third of what it costs compiled at every call."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from sqlalchemy import ColumnElement, Dialect, Row, Select, bindparam
+from sqlalchemy import ColumnElement, CursorResult, Dialect, Row, Select, Update, bindparam
 
 from store.chunking import in_lists
 from store.transaction import Tx
@@ -16,30 +16,55 @@ def among(column: ColumnElement[Any]) -> ColumnElement[bool]:
     return column.in_(bindparam(KEYS, expanding=True))
 
 
-class Lookup:
-    """A query with `desk_id` bound first and one list of keys after it (`among`). Rows come as the driver gives them."""
+class _ByKeys:
+    """A statement with `before` bound first, in this order, and one list of keys after it (`among`)."""
 
-    def __init__(self, query: Select[Any]) -> None:
-        """The query must bind `desk_id` and the keys in this order, and nothing else."""
-        self._query = query
+    def __init__(self, statement: Select[Any] | Update, *before: str) -> None:
+        """The statement must bind these and the keys, and nothing else."""
+        self._statement, self._before = statement, before
         self._texts: dict[tuple[str, int], str] = {}
 
-    def __call__(self, tx: Tx, keys: Iterable[Any]) -> Iterator[Row[Any]]:
-        """The rows of each distinct key, in as many statements as there are runs of keys; none is no statement."""
+    def _run(self, tx: Tx, before: tuple[Any, ...], keys: Iterable[Any]) -> Iterator[CursorResult[Any]]:
+        """The result of each statement: as many as there are runs of distinct keys; none is no statement."""
         for some in in_lists(sorted(set(keys))):
             size = 1 << (len(some) - 1).bit_length()  # few texts: the list is filled up with its last key
             padded = (*some, *[some[-1]] * (size - len(some)))
-            yield from tx.connection.exec_driver_sql(self._text(tx.connection.dialect, size), (tx.desk_id, *padded)).all()
+            yield tx.connection.exec_driver_sql(self._text(tx.connection.dialect, size), (*before, *padded))
 
     def _text(self, dialect: Dialect, size: int) -> str:
         found = self._texts.get((dialect.name, size))
         if found is None:
             same_engine: Callable[..., Dialect] = type(dialect)
             by_place = dialect if dialect.positional else same_engine(paramstyle="format")
-            compiled = self._query.compile(dialect=by_place)
+            compiled = self._statement.compile(dialect=by_place)
             wanted = tuple(getattr(compiled, "positiontup", None) or ())
-            assert wanted == ("desk_id", KEYS), f"the query binds {wanted}"
+            assert wanted == (*self._before, KEYS), f"the statement binds {wanted}"
             mark = "?" if by_place.paramstyle == "qmark" else "%s"
             head, tail = str(compiled).split(f"__[POSTCOMPILE_{KEYS}]")
             found = self._texts[dialect.name, size] = head + ", ".join([mark] * size) + tail
         return found
+
+
+class Lookup(_ByKeys):
+    """A query by `desk_id` and keys. Rows come as the driver gives them."""
+
+    def __init__(self, query: Select[Any]) -> None:
+        """The query must bind `desk_id` and the keys in this order, and nothing else."""
+        super().__init__(query, "desk_id")
+
+    def __call__(self, tx: Tx, keys: Iterable[Any]) -> Iterator[Row[Any]]:
+        """The rows of each distinct key."""
+        for result in self._run(tx, (tx.desk_id,), keys):
+            yield from result.all()
+
+
+class Change(_ByKeys):
+    """An UPDATE of one column, by `desk_id` and keys: the new value is bound first."""
+
+    def __init__(self, statement: Update, column: str) -> None:
+        """The statement must bind the column, `desk_id` and the keys in this order, and nothing else."""
+        super().__init__(statement, column, "desk_id")
+
+    def __call__(self, tx: Tx, value: object, keys: Iterable[Any]) -> int:
+        """Give every row of these keys the value; returns how many there were."""
+        return sum(result.rowcount for result in self._run(tx, (value, tx.desk_id), keys))

@@ -57,6 +57,7 @@ inbox = Table(
     Column("message_id", Text),
     Column("message_id_sha256", LargeBinary),
     Column("edited_from", BigInteger),
+    Column("raw_of", BigInteger),  # the envelope whose bytes these are too (ADR-0016), NULL where it has its own
     Column("claimed_by", BigInteger),  # process id row of the claimant, NULL when free
     Column("not_before", BigInteger, nullable=False, server_default=text("0")),
     Column("attempts", Integer, nullable=False, server_default=text("0")),  # attempts made alone that failed

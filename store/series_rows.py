@@ -95,7 +95,7 @@ _WRITES = "series_writes"  # of a connection's memory
 
 
 def stamp(tx: Tx) -> object:
-    """Equal stamps of two transactions: no series was written between them, by whomever. None where nothing tells (PostgreSQL).
+    """Equal stamps of two transactions: no series was written between them that nobody follows. None where nothing tells (PostgreSQL).
 
     SQLite says whether another connection has committed; what this one writes is counted, whatever becomes of it.
     """
@@ -122,11 +122,15 @@ _update = Bulk(
 _ID_OF_CHANGED = itemgetter(len(_UPDATED) + 2)
 
 
-def keep_many(tx: Tx, rows: Sequence[SeriesRow]) -> None:
-    """Insert series of version 0 and write the others over their version; raises Raced when one has moved on."""
+def keep_many(tx: Tx, rows: Sequence[SeriesRow], *, followed: bool = False) -> None:
+    """Insert series of version 0 and write the others over their version; raises Raced when one has moved on.
+
+    `followed`: who holds stamps knows the versions that this write makes, so that the stamp stays.
+    """
     if not rows:
         return
-    _count_write(tx)
+    if not followed:
+        _count_write(tx)
     fresh, changed = [], []
     for row in rows:
         state = row.state

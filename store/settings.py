@@ -9,7 +9,10 @@ from msgspec import Meta
 class Retention(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[store.retention]`: how long each class of data is kept."""
 
-    raw_mail_days: Annotated[int, Meta(description="Raw bytes of what was triaged, in days.", ge=1)] = 90
+    raw_mail_days: Annotated[
+        int,
+        Meta(description="Raw bytes of what was triaged, in days; a body of alerts that came again whole is stored once an hour.", ge=1),
+    ] = 90
     finished_rows_days: Annotated[int, Meta(description="Inbox rows that are done, in days; their outcomes stay in the totals.", ge=1)] = (
         365
     )

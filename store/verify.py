@@ -90,6 +90,11 @@ def _bytes(tx: Tx) -> Iterator[str]:
             yield f"{inbox_text(row.id)}: its bytes are missing"
         elif row.stored_bytes is not None and row.stored_bytes != row.size_bytes:
             yield f"{inbox_text(row.id)}: {row.stored_bytes} of its {row.size_bytes} bytes are there"
+    first = inbox.alias()
+    whole = and_(first.c.desk_id == inbox.c.desk_id, first.c.id == inbox.c.raw_of)
+    other = select(inbox.c.id, inbox.c.raw_of).join(first, whole).where(inbox.c.desk_id == tx.desk_id)
+    for row in _rows(tx, other.where(first.c.size_bytes != inbox.c.size_bytes).order_by(inbox.c.id)):
+        yield f"{inbox_text(row.id)}: it is said to repeat {inbox_text(row.raw_of)}, which has another size"
     rendered = select(outbox_raw.c.outbox_id).where(outbox_raw.c.desk_id == outbox.c.desk_id, outbox_raw.c.outbox_id == outbox.c.id)
     unsettled = outbox.c.state.in_((DeliveryState.QUEUED.value, DeliveryState.SENDING.value))
     bare = select(outbox.c.id).where(outbox.c.desk_id == tx.desk_id, unsettled, outbox.c.reverse_path.is_not(None), ~rendered.exists())

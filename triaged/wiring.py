@@ -9,6 +9,7 @@ import structlog
 from msgspec.structs import replace
 from prometheus_client import Gauge
 
+from casework.resends import Resends
 from casework.timers import Timers
 from intake.accept import Acceptor
 from intake.http import HttpDoor
@@ -73,8 +74,14 @@ class Daemon:
         self.supervisor = Supervisor(drain_seconds=configuration.process.drain_seconds, on_reload=self.reload)
         intake = configuration.intake
         self._children = ChildPool(intake.parsers, deadline_seconds=intake.parse_timeout_seconds)
+        resends = Resends()
         self.acceptor = Acceptor(
-            self.store, wake=self._accepted, pending_limit=intake.pending_limit, minimum_free_bytes=configuration.store.minimum_free_bytes
+            self.store,
+            wake=self._accepted,
+            pending_limit=intake.pending_limit,
+            minimum_free_bytes=configuration.store.minimum_free_bytes,
+            resends=resends if TRIAGE in self.roles else None,
+            casework=lambda: self.in_force.casework,
         )
         self.tokens = Tokens(self.store, configuration.oauth)
         self.notifier = self._notifier(configuration)
@@ -84,6 +91,7 @@ class Daemon:
             casework=lambda: self.in_force.casework,
             mappings=lambda: self.in_force.mappings,
             on_outgoing=self.notifier.wake,
+            resends=resends,
             signing_keys=signing_keys_of(intake.smtp),
         )
         self._timers = Timers(self.store, casework=lambda: self.in_force.casework, on_outgoing=self.notifier.wake)

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import event
 from sqlalchemy.pool import Pool
 
+from casework.resends import Resends
 from casework.timers import Timers
 from intake.accept import Acceptor
 from intake.http import HttpDoor
@@ -130,7 +131,15 @@ class Life:
         self.in_force = in_force(settings, keys)
         self._now(lambda tx: directory.sync(tx, self.in_force.casework.desk))
         self.supervisor = Supervisor(drain_seconds=10.0, on_reload=_no_reload, monotonic=self.loop.time)
-        self.acceptor = Acceptor(self.store, wake=self._wake, pending_limit=settings.intake.pending_limit, minimum_free_bytes=0)
+        resends = [Resends() for _ in range(workers)]
+        self.acceptor = Acceptor(
+            self.store,
+            wake=self._wake,
+            pending_limit=settings.intake.pending_limit,
+            minimum_free_bytes=0,
+            resends=resends[0],
+            casework=lambda: self.in_force.casework,
+        )
         self.notifier = Notifier(
             self.store,
             settings=settings.notifier,
@@ -149,8 +158,9 @@ class Life:
                 casework=lambda: self.in_force.casework,
                 mappings=dict,
                 on_outgoing=self.notifier.wake,
+                resends=each,
             )
-            for _ in range(workers)
+            for each in resends
         ]
         self.gauges = Gauges(self.store)
         self.timers = Timers(self.store, casework=lambda: self.in_force.casework, on_outgoing=self.notifier.wake)

@@ -7,7 +7,9 @@ import pytest
 
 from casework.context import Casework
 from casework.handle import perform, tick
+from intake.accept import Acceptor, Arrival
 from intake.child import parse_one
+from intake.parse import digest_of
 from intake.scan import message_id_of
 from intake.worker import Triage
 from itsm.act import Act, Actor, ActorKind, Verb
@@ -59,6 +61,20 @@ class TestDesk:
         )
         self.store.write_many(inbox.add_many, inbox.Arrived(envelope=envelope, body=body)).result()
         return envelope.id
+
+    def deliver(self, body, resends=None, format_="alertmanager", source="am", **more):
+        """Put a body in through the door, which may know it."""
+        acceptor = Acceptor(
+            self.store,
+            wake=lambda: None,
+            pending_limit=10_000,
+            minimum_free_bytes=0,
+            resends=resends,
+            casework=lambda: self.casework,
+        )
+        digest = digest_of(format_, source, body)
+        arrival = Arrival(channel=Channel.HTTP, source=source, body=body, format=format_, digest=digest, **more)
+        return asyncio.run(acceptor.accept(arrival)).inbox_id
 
     def triage(self, parse=None, wait=True, resends=None, signing_keys=None):
         async def run():

@@ -5,6 +5,7 @@ import sqlite3
 import time
 import urllib.error
 import urllib.request
+from itertools import count
 
 import pytest
 
@@ -13,19 +14,13 @@ from prove.daemon import Daemon
 from prove.ports import free_ports
 
 ALERTS, DELIVERIES, WAIT_SECONDS = 7, 40, 60.0
-BODY = json.dumps(
-    {
-        "version": "4",
-        "alerts": [
-            {"labels": {"alertname": f"A{number}"}, "status": "firing", "startsAt": "2026-03-23T10:00:00Z"} for number in range(ALERTS)
-        ],
-    }
-).encode()
+FIRING = [{"labels": {"alertname": f"A{number}"}, "status": "firing", "startsAt": "2026-03-23T10:00:00Z"} for number in range(ALERTS)]
 
 
-def post(daemon):
+def post(daemon, more=""):
     """The inbox id that was acknowledged, None when nothing was."""
-    request = urllib.request.Request(f"http://127.0.0.1:{daemon.http_port}/hooks/alertmanager", BODY)
+    body = json.dumps({"version": "4", "alerts": FIRING, "externalURL": more}).encode()
+    request = urllib.request.Request(f"http://127.0.0.1:{daemon.http_port}/hooks/alertmanager", body)
     try:
         with urllib.request.urlopen(request, timeout=30) as answer:
             return json.load(answer)["inbox_id"]
@@ -41,16 +36,25 @@ def rows(folder, query):
         connection.close()
 
 
-@pytest.mark.parametrize("step", ["triage.before_commit", "triage.after_commit"])
-def test_a_kill_between_resends_loses_no_outcome_and_doubles_no_incident(tmp_path, step):
+@pytest.mark.parametrize(
+    ("step", "times", "whole"),
+    [
+        ("triage.before_commit", 4, False),  # each body differs as a whole: the worker ends it
+        ("triage.after_commit", 4, False),
+        ("accept.before_commit", 9, True),  # the same octets: the door ends them
+        ("accept.after_commit", 9, True),
+    ],
+)
+def test_a_kill_between_resends_loses_no_outcome_and_doubles_no_incident(tmp_path, step, times, whole):
     daemon = Daemon(tmp_path, *free_ports(1))
     try:
-        daemon.start(crash_at=f"{step}:4")
+        daemon.start(crash_at=f"{step}:{times}")
         assert daemon.wait_ready()
-        acknowledged = []
+        acknowledged: list[str] = []
+        names = count()
         deadline = time.monotonic() + WAIT_SECONDS
         while daemon.alive() and time.monotonic() < deadline:
-            acknowledged += [each for each in [post(daemon)] if each]
+            acknowledged += [each for each in [post(daemon, "" if whole else str(next(names)))] if each]
         assert not daemon.alive(), "the step was never reached"
         books.end_leases(tmp_path)
         daemon.start()
@@ -59,6 +63,9 @@ def test_a_kill_between_resends_loses_no_outcome_and_doubles_no_incident(tmp_pat
         assert books.comes_to_nothing(lambda: books.pending(tmp_path)), "what was accepted is not triaged"
     finally:
         daemon.kill()
+    if whole:
+        ended_at_the_door = rows(tmp_path, "SELECT count(*) FROM inbox WHERE raw_of IS NOT NULL")[0][0]
+        assert ended_at_the_door > DELIVERIES // 2
     stored = rows(tmp_path, "SELECT id, state, outcomes FROM inbox ORDER BY id")
     assert {f"in-{each}" for each, _, _ in stored} >= set(acknowledged)
     assert [(state, outcomes) for _, state, outcomes in stored[:1]] == [("done", "C" * ALERTS)]

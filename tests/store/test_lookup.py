@@ -1,11 +1,11 @@
 """Look-ups by many keys: every key is found once, however many there are, in few texts of statements."""
 
 import pytest
-from sqlalchemy import bindparam, event, select
+from sqlalchemy import bindparam, event, select, update
 
 from store import idempotency
 from store.chunking import MAX_IN_LIST
-from store.lookup import Lookup, among
+from store.lookup import Change, Lookup, among
 from store.schema import idempotency as table
 
 BY_KEY = select(table.c.inbox_id).where(table.c.desk_id == bindparam("desk_id"), among(table.c.inbox_id)).order_by(table.c.inbox_id)
@@ -59,5 +59,16 @@ def test_a_key_that_is_not_there_has_no_row(kept):
 
 def test_a_query_that_binds_something_else_is_refused(kept):
     other = Lookup(BY_KEY.where(table.c.door == bindparam("door")))
-    with pytest.raises(AssertionError, match="the query binds"):
+    with pytest.raises(AssertionError, match="the statement binds"):
         kept.read(lambda tx: list(other(tx, [1])))
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, MAX_IN_LIST + 1])
+def test_a_change_gives_every_row_of_the_keys_its_value(kept, count):
+    change = Change(
+        update(table).where(table.c.desk_id == bindparam("desk_id"), among(table.c.inbox_id)).values(created_at=bindparam("created_at")),
+        "created_at",
+    )
+    assert kept.write(lambda tx: change(tx, -7, range(count))).result() == count
+    query = select(table.c.inbox_id).where(table.c.created_at == -7).order_by(table.c.inbox_id)
+    assert kept.read(lambda tx: list(tx.connection.execute(query).scalars())) == list(range(count))
