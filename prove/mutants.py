@@ -5,6 +5,8 @@ import os
 import sys
 import time
 import tomllib
+from collections import deque
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -19,6 +21,8 @@ EQUIVALENT = Path(__file__).with_name("mutation") / "equivalent.toml"
 GOAL_PERCENT = 90
 LEAST_CPU_SECONDS, TIMES_THE_USUAL = 10, 5
 WALL_SECONDS = 300.0
+MAX_KILLERS = 8  # tests that are run first
+UNCHANGED = -1  # the place of no mutant
 
 
 class Score(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,34 +46,71 @@ def signature(mutant: Mutant) -> str:
     return f"{mutant.before} -> {mutant.after}"
 
 
-def survey(name: str, subject: Subject, *, say: bool, only: int | None = None, shard: tuple[int, int] = (1, 1)) -> Score:
-    """Run every mutant of a module against its tests, in children of this process."""
+def survey(name: str, subject: Subject, *, say: bool, only: int | None = None, jobs: int = 1) -> Score:
+    """Run every mutant of a module against its tests, in children of this process, `jobs` of them side by side."""
     source = (ROOT / subject.file).read_text()
-    found = [each for each in mutants_of(source) if only is None or each.line == only][shard[0] - 1 :: shard[1]]
+    found = [each for each in mutants_of(source) if only is None or each.line == only]
     warm.warm(subject.module, subject.tests)
-    usual = warm.run(subject.tests, cpu_seconds=600, wall_seconds=WALL_SECONDS)
-    if usual.failed:
-        raise SystemExit(f"{name}: its tests fail without any mutant (exit code {usual.code}): {' '.join(subject.tests)}")
-    limit = LEAST_CPU_SECONDS + int(TIMES_THE_USUAL * usual.seconds)
+    quickest, usual = _usual(name, subject, source)
+    limit = LEAST_CPU_SECONDS + int(TIMES_THE_USUAL * usual)
+    ran = dict[int, warm.Ran]()
+    for each, one in _side_by_side(subject, source, found, quickest=quickest, cpu_seconds=limit, jobs=jobs):
+        ran[each.place] = one
     reasons = tomllib.loads(EQUIVALENT.read_text()).get(name, {}) if EQUIVALENT.exists() else {}
-    killed = by_limit = 0
-    survivors: list[Mutant] = []
-    for each in found:
-        ran = warm.run(subject.tests, module=subject.module, tree=mutated(source, each.place), cpu_seconds=limit, wall_seconds=WALL_SECONDS)
-        killed += ran.failed
-        by_limit += bool(ran.limit)
-        if not ran.failed:
-            survivors.append(each)
-            if say:
-                why = f"\n    equivalent: {reasons[signature(each)]}" if signature(each) in reasons else ""
-                print(f"{subject.file}:{each.line}: survived\n  - {each.before}\n  + {each.after}{why}", flush=True)
-    equivalent = sum(signature(each) in reasons for each in survivors)
-    return Score(name=name, mutants=len(found), killed=killed, by_limit=by_limit, survivors=tuple(survivors), equivalent=equivalent)
+    survivors = tuple(each for each in found if not ran[each.place].failed)
+    for each in survivors if say else ():
+        why = f"\n    equivalent: {reasons[signature(each)]}" if signature(each) in reasons else ""
+        print(f"{subject.file}:{each.line}: survived\n  - {each.before}\n  + {each.after}{why}", flush=True)
+    return Score(
+        name=name,
+        mutants=len(found),
+        killed=sum(each.failed for each in ran.values()),
+        by_limit=sum(bool(each.limit) for each in ran.values()),
+        survivors=survivors,
+        equivalent=sum(signature(each) in reasons for each in survivors),
+    )
 
 
-def _shard(text: str) -> tuple[int, int]:
-    first, _, of = text.partition("/")
-    return int(first), int(of)
+def _usual(name: str, subject: Subject, source: str) -> tuple[list[str], float]:
+    """The tests, the quickest first, and the seconds that they take in this order on the module as it is; they must pass."""
+    order: list[str] = []
+    for _ in range(2):  # as they stand, to measure each; then in the order that the mutants meet them in
+        ran = warm.run(
+            subject.tests, module=subject.module, tree=mutated(source, UNCHANGED), order=order, cpu_seconds=600, wall_seconds=WALL_SECONDS
+        )
+        if ran.failed:
+            raise SystemExit(
+                f"{name}: its tests fail without any mutant (exit code {ran.code}): {ran.seen.killer or ' '.join(subject.tests)}"
+            )
+        order = sorted(ran.seen.seconds, key=lambda test: ran.seen.seconds[test])
+    return order, ran.seconds
+
+
+def _side_by_side(
+    subject: Subject, source: str, found: Sequence[Mutant], *, quickest: Sequence[str], cpu_seconds: int, jobs: int
+) -> Iterator[tuple[Mutant, warm.Ran]]:
+    """Each mutant with how its tests ended. The tests that killed the last ones come first: neighbours often die of the same."""
+    killers: deque[str] = deque(maxlen=MAX_KILLERS)
+    running: list[tuple[Mutant, warm.Child]] = []
+    waiting = deque(found)
+    while waiting or running:
+        while waiting and len(running) < jobs:
+            each = waiting.popleft()
+            tree = mutated(source, each.place)
+            order = list(dict.fromkeys((*killers, *quickest)))
+            child = warm.Child(
+                subject.tests, module=subject.module, tree=tree, order=order, cpu_seconds=cpu_seconds, wall_seconds=WALL_SECONDS
+            )
+            running.append((each, child))
+        time.sleep(warm.PAUSE_SECONDS)
+        for each, child in tuple(running):
+            ran = child.ended()
+            if ran is None:
+                continue
+            running.remove((each, child))
+            if killer := ran.seen.killer:
+                killers = deque((killer, *(other for other in killers if other != killer)), maxlen=MAX_KILLERS)
+            yield each, ran
 
 
 def main() -> int:
@@ -77,16 +118,20 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="dev prove mutants", description=__doc__)
     parser.add_argument("--only", choices=tuple(SUBJECTS), action="append", help="one module; all of them without it")
     parser.add_argument("--line", type=int, help="only the mutants of this line")
-    parser.add_argument("--shard", type=_shard, default=(1, 1), help="K/N: every Nth mutant, from the Kth, to run N of them side by side")
+    parser.add_argument(
+        "--jobs", type=int, default=os.cpu_count() or 1, help="mutants side by side; as many as there are processors without it"
+    )
     parser.add_argument("--quiet", action="store_true", help="figures only, no survivors")
     parser.add_argument("--record", action="store_true", help="keep the result in docs/proof")
     asked = parser.parse_args()
+    if asked.record and asked.line is not None:
+        parser.error("--record keeps whole modules: leave --line out")
     os.environ.setdefault("TRIAGED_EXAMPLES", "quick")
     os.chdir(ROOT)
     scores = []
     for name in asked.only or SUBJECTS:
         began = time.monotonic()
-        score = survey(name, SUBJECTS[name], say=not asked.quiet, only=asked.line, shard=asked.shard)
+        score = survey(name, SUBJECTS[name], say=not asked.quiet, only=asked.line, jobs=max(1, asked.jobs))
         scores.append(score)
         figure = (
             f"{name} ({SUBJECTS[name].file}): {score.killed} of {score.mutants} mutants killed ({score.by_limit} by a limit), "

@@ -81,7 +81,7 @@ def signs_of(header: Header, sender: Address | None, recipients: Sequence[Addres
 
 
 def kind_of(signs: Signs, leaves: Sequence[Leaf], text: str, *, reported: bool) -> MailKind:
-    """The kind, most telling sign first. `reported` tells that the mail names recipients of a failed delivery."""
+    """The kind, most telling sign first. `reported` tells that the mail, which is a `machine`'s, names recipients of a failed delivery."""
     if _is_feedback(signs, leaves):
         return MailKind.FEEDBACK
     if signs.local_part in SILENT:
@@ -118,7 +118,7 @@ def _is_bounce(signs: Signs, *, daemon: bool, reported: bool) -> bool:
         return reported or named or signs.automatic != "auto-generated"
     if signs.null_path or signs.local_part is None or signs.automatic:
         return reported or named
-    return reported and named and signs.machine
+    return reported and named
 
 
 def _answers_by_itself(header: Header) -> bool:

@@ -9,6 +9,7 @@ import os
 import resource
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +22,14 @@ ROOT = Path(__file__).resolve().parents[2]
 PYTEST = ("-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:randomly", "--no-header", "--tb=no", "--hypothesis-seed=0")
 MEMORY_BYTES = 4 << 30
 NO_TESTS = 5  # pytest's exit code
+PAUSE_SECONDS = 0.01  # between two looks at a child
+
+
+class Seen(msgspec.Struct, frozen=True, kw_only=True):
+    """What a child tells of its tests: the one that failed, if one did, and how long each took."""
+
+    killer: str = ""
+    seconds: dict[str, float] = {}
 
 
 class Ran(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,6 +38,7 @@ class Ran(msgspec.Struct, frozen=True, kw_only=True):
     code: int
     seconds: float
     limit: str = ""
+    seen: Seen = Seen()
 
     @property
     def failed(self) -> bool:
@@ -53,6 +63,25 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def exec_module(self, module: ModuleType) -> None:
         """Run the mutated code as the module."""
         exec(self.code, module.__dict__)
+
+
+class _Watching:
+    """A plugin of the child's pytest: runs the tests in the order given, those it does not name last, and keeps which failed."""
+
+    def __init__(self, order: Sequence[str]) -> None:
+        self.place = {each: at for at, each in enumerate(order)}
+        self.killer, self.seconds = "", dict[str, float]()
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """The order; all of them stay."""
+        items.sort(key=lambda each: self.place.get(each.nodeid, len(self.place)))
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """One phase of one test."""
+        self.seconds[report.nodeid] = self.seconds.get(report.nodeid, 0.0) + report.duration
+        if report.failed and not self.killer:
+            self.killer = report.nodeid
 
 
 def warm(module: str, tests: Sequence[str]) -> None:
@@ -94,44 +123,82 @@ def _imported(module: ModuleType) -> set[str]:
     return found
 
 
-def run(tests: Sequence[str], *, module: str = "", tree: ast.Module | None = None, cpu_seconds: int, wall_seconds: float) -> Ran:
-    """Run the tests in a child, against the mutant if one is given.
+class Child:
+    """Tests that run in a child of ours, against the mutant if a tree is given; `ended` says how they ended.
 
     The limit that counts is processor time, which a busy machine does not shorten; the wall is for a child that only waits.
     """
-    began = time.monotonic()
-    child = os.fork()
-    if child == 0:
-        _child(tests, module, tree, cpu_seconds)
-    ended = began + wall_seconds
-    while True:
-        found, status = os.waitpid(child, os.WNOHANG)
-        if found:
-            break
-        if time.monotonic() > ended:
-            os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0)
-            return Ran(code=-signal.SIGKILL, seconds=time.monotonic() - began, limit="wall clock")
-        time.sleep(0.01)
-    code = os.waitstatus_to_exitcode(status)
-    if code == NO_TESTS:
-        raise RuntimeError(f"pytest found no test in {' '.join(tests)}")
-    return Ran(code=code, seconds=time.monotonic() - began, limit="processor time" if code == -signal.SIGXCPU else "")
+
+    def __init__(
+        self,
+        tests: Sequence[str],
+        *,
+        module: str = "",
+        tree: ast.Module | None = None,
+        order: Sequence[str] = (),
+        cpu_seconds: int,
+        wall_seconds: float,
+    ) -> None:
+        self.tests, self.module, self.tree, self.cpu_seconds = tests, module, tree, cpu_seconds
+        self.told = tempfile.TemporaryFile()  # noqa: SIM115 -- it lives as long as the child
+        self.began = time.monotonic()
+        self.until = self.began + wall_seconds
+        self.pid = os.fork()
+        if self.pid == 0:
+            self._live(order)
+
+    def ended(self) -> Ran | None:
+        """How it ended; None while it runs. One that is past its wall is killed."""
+        found, status = os.waitpid(self.pid, os.WNOHANG)
+        limit = ""
+        if not found:
+            if time.monotonic() <= self.until:
+                return None
+            os.kill(self.pid, signal.SIGKILL)
+            _, status = os.waitpid(self.pid, 0)
+            limit = "wall clock"
+        code = os.waitstatus_to_exitcode(status)
+        if code == NO_TESTS:
+            raise RuntimeError(f"pytest found no test in {' '.join(self.tests)}")
+        self.told.seek(0)
+        told = self.told.read()
+        self.told.close()
+        seen = msgspec.json.decode(told, type=Seen) if told else Seen()
+        limit = limit or ("processor time" if code == -signal.SIGXCPU else "")
+        return Ran(code=code, seconds=time.monotonic() - self.began, limit=limit, seen=seen)
+
+    def _live(self, order: Sequence[str]) -> None:
+        """The child's whole life: limits, the mutant in its place, the tests; never returns."""
+        code = 1
+        try:
+            used = int(sum(resource.getrusage(resource.RUSAGE_SELF)[:2]))
+            resource.setrlimit(resource.RLIMIT_CPU, (used + self.cpu_seconds, used + self.cpu_seconds + 5))
+            resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+            quiet = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(quiet, 1)
+            os.dup2(quiet, 2)
+            if self.tree is not None:
+                file = ROOT / (self.module.replace(".", "/") + ".py")
+                sys.meta_path.insert(0, _Finder(self.module, compile(self.tree, str(file), "exec"), file))
+            watching = _Watching(order)
+            code = int(pytest.main([*PYTEST, *self.tests], plugins=[watching]))
+            self.told.write(msgspec.json.encode(Seen(killer=watching.killer, seconds=watching.seconds)))
+            self.told.flush()
+        finally:
+            os._exit(code)
 
 
-def _child(tests: Sequence[str], module: str, tree: ast.Module | None, cpu_seconds: int) -> None:
-    """The child's whole life: limits, the mutant in its place, the tests; never returns."""
-    code = 1
-    try:
-        used = int(sum(resource.getrusage(resource.RUSAGE_SELF)[:2]))
-        resource.setrlimit(resource.RLIMIT_CPU, (used + cpu_seconds, used + cpu_seconds + 5))
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-        quiet = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(quiet, 1)
-        os.dup2(quiet, 2)
-        if tree is not None:
-            file = ROOT / (module.replace(".", "/") + ".py")
-            sys.meta_path.insert(0, _Finder(module, compile(tree, str(file), "exec"), file))
-        code = int(pytest.main([*PYTEST, *tests]))
-    finally:
-        os._exit(code)
+def run(
+    tests: Sequence[str],
+    *,
+    module: str = "",
+    tree: ast.Module | None = None,
+    order: Sequence[str] = (),
+    cpu_seconds: int,
+    wall_seconds: float,
+) -> Ran:
+    """Run the tests in a child and wait for its end."""
+    child = Child(tests, module=module, tree=tree, order=order, cpu_seconds=cpu_seconds, wall_seconds=wall_seconds)
+    while (ran := child.ended()) is None:
+        time.sleep(PAUSE_SECONDS)
+    return ran

@@ -1,6 +1,7 @@
 """Mutants: what is changed and what is left alone, and that a child runs the change, notices it, and is ended when it never ends."""
 
 import ast
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -68,6 +69,39 @@ def test_a_mutant_that_a_test_notices_is_killed():
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=110, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "1 of 1 mutants killed" in done.stdout
+
+
+def test_what_is_recorded_is_the_whole_of_a_module():
+    command = [sys.executable, "-m", "prove.mutants", "--only", "sameness", "--line", "1", "--record"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=110, check=False)
+    assert done.returncode == 2
+    assert "--record keeps whole modules" in done.stderr
+
+
+IN_ORDER = """
+import ast, json
+from pathlib import Path
+from prove.mutation import warm
+tests = ["tests/rules/test_exact_guards.py"]
+warm.warm("rules.sameness", tests)
+tree = ast.parse(Path("rules/sameness.py").read_text())
+def run(tree, *order):
+    return warm.run(tests, module="rules.sameness", tree=tree, order=order, cpu_seconds=60, wall_seconds=100).seen
+first = run(tree)
+names = list(first.seconds)
+again = run(tree, names[-1], "a test that is not there")
+broken = ast.parse(ast.unparse(tree).replace("minutes=30", "minutes=31"))
+print(json.dumps({"names": names, "again": list(again.seconds), "noticed": [run(broken).killer, list(run(broken, run(broken).killer).seconds)]}))
+"""
+
+
+def test_a_child_runs_all_the_tests_in_the_order_that_it_is_given_and_tells_which_failed():
+    done = subprocess.run([sys.executable, "-c", IN_ORDER], cwd=ROOT, capture_output=True, text=True, timeout=110, check=False)
+    found = json.loads(done.stdout)
+    assert found["again"] == [found["names"][-1], *found["names"][:-1]]
+    killer, alone = found["noticed"]
+    assert "test_without_a_message_id_the_same_content_counts_for_half_an_hour" in killer
+    assert alone == [killer]  # run first, it is the only one that is needed
 
 
 ENDLESS = """

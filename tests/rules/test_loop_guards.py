@@ -61,6 +61,32 @@ def test_words_are_the_same_when_only_numbers_tags_and_signs_differ():
     assert words_key(mail(text="", reply_text="", sender=None), SETTINGS, NOW).key.startswith("notice/words//")
 
 
+@pytest.mark.parametrize(
+    ("one", "another"),
+    [
+        ("[Ticket ABC] We have it.", "[Ticket DEF] We have it."),
+        ("We have case x17, thank you.", "We have case x18, thank you."),
+        ("Wir haben es – danke", "Wir haben es: danke"),
+        ("Für Sie – danke", "Für Sie: danke"),
+    ],
+)
+def test_a_tag_of_letters_an_identifier_and_a_sign_do_not_make_other_words(one, another):
+    assert words_key(mail(reply_text=one), SETTINGS, NOW) == words_key(mail(reply_text=another), SETTINGS, NOW)
+
+
+@pytest.mark.parametrize(
+    ("one", "another"),
+    [
+        ("At 17 it is done.", "At 17 it is lost."),
+        ("Für Sie – danke", "Für Sie – bitte"),
+        ("[Printer is broken", "[Router is broken"),
+        ("[" + "a" * 41 + "] We have it.", "[" + "b" * 41 + "] We have it."),
+    ],
+)
+def test_words_beside_a_number_with_a_full_stop_and_in_what_is_no_tag_are_words(one, another):
+    assert words_key(mail(reply_text=one), SETTINGS, NOW) != words_key(mail(reply_text=another), SETTINGS, NOW)
+
+
 def test_a_text_that_comes_again_is_answered_twice_in_two_weeks_whatever_its_numbers():
     first = mail(subject="Your request 17", reply_text="We have it, case 4711.", sender=Address(address="desk+4711@other.example"))
     again = mail(subject="Your request 18", reply_text="We have it, case 4712.", sender=Address(address="desk+4712@other.example"))

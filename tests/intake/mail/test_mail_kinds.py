@@ -2,8 +2,9 @@
 
 import pytest
 
-from itsm.signal import MailKind
-from tests.intake.mail.mails import message_of
+from intake.mail.parse import parse_mail
+from itsm.signal import DeliveryReport, MailKind
+from tests.intake.mail.mails import message_of, mixed
 
 REPORT = b'Content-Type: multipart/report; report-type=%s; boundary="b"\n\n--b\n\nsee below\n--b--\n'
 
@@ -25,6 +26,9 @@ BOUNCED = "Hi. This is the qmail-send program.\n\n<x@example.net>:\nSorry, no ma
     [
         (mail(), MailKind.HUMAN),
         (mail("Auto-Submitted: no"), MailKind.HUMAN),
+        (mail("Auto-Submitted: no (a person)"), MailKind.HUMAN),
+        (mail("Return-Path: <ana@example.com>"), MailKind.HUMAN),
+        (mail(to="users-bounces@example.org", subject="Delivery failure of my mails", body="Please help."), MailKind.HUMAN),
         (mail(subject="Re: Undelivered Mail Returned to Sender"), MailKind.HUMAN),
         (mail(subject="Delivery failure of my mails", body=BOUNCED), MailKind.HUMAN),
         (mail(subject="Fwd: Automatic reply: x"), MailKind.HUMAN),
@@ -46,6 +50,8 @@ BOUNCED = "Hi. This is the qmail-send program.\n\n<x@example.net>:\nSorry, no ma
         (mail("Precedence: bulk"), MailKind.LIST),
         (mail(sender="mailer-daemon@example.com"), MailKind.BOUNCE),
         (mail("Return-Path: <>", subject="Undeliverable: x"), MailKind.BOUNCE),
+        (mail("Auto-Submitted: auto-generated", subject="Undeliverable: x"), MailKind.BOUNCE),
+        (mail(sender="", subject="Undeliverable: x"), MailKind.BOUNCE),
         (mail("Return-Path: <>", body=BOUNCED), MailKind.BOUNCE),
         (mail(sender="", subject="Returned mail", body=BOUNCED), MailKind.BOUNCE),
         (mail("Auto-Submitted: auto-replied", subject="failure notice", body=BOUNCED), MailKind.BOUNCE),
@@ -81,13 +87,124 @@ def test_kinds(raw: bytes, kind: MailKind):
         (mail(sender=""), "no usable From address"),
         (mail(sender="noreply@example.com"), "its address is not a person's (RFC 3834 2)"),
         (mail(sender="Postmaster <POSTMASTER@example.com>"), "its address is not a person's (RFC 3834 2)"),
-        (mail(sender="owner-users@example.com"), "its address is not a person's (RFC 3834 2)"),
-        (mail(sender="users-request@example.com"), "its address is not a person's (RFC 3834 2)"),
-        (mail(sender="bounces+7@example.com"), "its address is not a person's (RFC 3834 2)"),
     ],
 )  # fmt: skip
 def test_what_may_not_be_answered(raw: bytes, why: str | None):
     assert message_of(raw).unanswerable == why
+
+
+@pytest.mark.parametrize("name", ["mailer-daemon", "postmaster", "mailerdaemon", "mail-daemon", "post_master", "mailer_daemon"])
+def test_what_a_mail_system_writes_is_a_bounce_and_never_answered(name: str):
+    found = message_of(mail(sender=f"{name}@example.com", subject="Automatic reply: about your mail"))
+    assert (found.kind, found.unanswerable) == (MailKind.BOUNCE, "it is an automatic answer")
+    assert message_of(mail(sender=f"{name}@example.com")).unanswerable == "its address is not a person's (RFC 3834 2)"
+
+
+@pytest.mark.parametrize("subject", ["Undeliverable: Printer", "Summary of the night"])
+@pytest.mark.parametrize("body", [BOUNCED, "The night was quiet."])
+def test_a_report_that_a_mail_system_made_by_itself_is_a_bounce_when_it_says_so(subject: str, body: str):
+    found = message_of(mail("Auto-Submitted: auto-generated", sender="mailer-daemon@example.com", subject=subject, body=body))
+    says_so = subject.startswith("Undeliverable") or body == BOUNCED
+    assert found.kind is (MailKind.BOUNCE if says_so else MailKind.MACHINE)
+
+
+SILENT = ["no-reply", "noreply", "do-not-reply", "donotreply", "no_reply", "do_not_reply", "no.reply", "nobody", "bounce", "bounces"]
+
+
+@pytest.mark.parametrize("name", SILENT)
+def test_an_address_that_wants_no_answer_is_a_machines(name: str):
+    found = message_of(mail(sender=f"{name}@example.com"))
+    assert (found.kind, found.unanswerable) == (MailKind.MACHINE, "its address is not a person's (RFC 3834 2)")
+
+
+@pytest.mark.parametrize("name", ["owner-users", "bounce+7", "bounces+7", "users-request", "users-owner", "users-bounces"])
+def test_the_addresses_of_a_list_get_no_answer(name: str):
+    assert message_of(mail(sender=f"{name}@example.com")).unanswerable == "its address is not a person's (RFC 3834 2)"
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        "List-Id: <users.example.com>",
+        "List-Post: <mailto:users@example.com>",
+        "List-Unsubscribe: <mailto:users-leave@example.com>",
+        "Mailing-List: contact users-help@example.com",
+        "Precedence: list",
+        "Precedence: bulk",
+        "Precedence: junk",
+    ],
+)
+def test_what_comes_by_a_list_or_in_bulk_says_so(field: str):
+    found = message_of(mail(field))
+    assert (found.kind, found.unanswerable) == (MailKind.LIST, "it came by a list or in bulk (RFC 3834 2)")
+
+
+@pytest.mark.parametrize(
+    "name", ["X-Autoreply", "X-Autorespond", "X-Autoreply-From", "X-Mail-Autoreply", "X-Autoresponse", "X-Auto-Reply-From"]
+)
+def test_what_answers_by_itself_says_so(name: str):
+    found = message_of(mail(f"{name}: yes"))
+    assert (found.kind, found.unanswerable) == (MailKind.AUTO_REPLY, "it is an automatic answer")
+
+
+@pytest.mark.parametrize("words", ["All", "AutoReply", "OOF", "DR, RN, NRN, OOF"])
+def test_each_word_of_outlook_that_asks_for_silence_is_heard(words: str):
+    assert message_of(mail(f"X-Auto-Response-Suppress: {words}")).unanswerable == (
+        "it asks for no automatic answer (X-Auto-Response-Suppress)"
+    )
+
+
+@pytest.mark.parametrize(
+    "signs",
+    [
+        {"fields": ["Return-Path: <>"]},
+        {"fields": ["Auto-Submitted: auto-replied"]},
+        {"fields": ["X-Failed-Recipients-Text: one"]},
+        {"fields": ["X-Mailer-Daemon-Error: user unknown"]},
+        {"sender": ""},
+        {"sender": "mailer-daemon@example.com"},
+        {"sender": "virus-daemon@example.com", "subject": "Delivery failure"},
+        {"to": "bounces+7=x@example.org", "subject": "Delivery failure"},
+        {"to": "users-errors@example.org", "subject": "Delivery failure"},
+        {"to": "desk@example.org, owner-users@example.org", "subject": "Delivery failure"},
+    ],
+)
+def test_a_machine_that_names_whom_it_did_not_reach_is_a_bounce_and_is_asked_for_them(signs):
+    found = parse_mail(mail(*signs.get("fields", ()), **{name: text for name, text in signs.items() if name != "fields"}, body=BOUNCED))
+    assert isinstance(found, DeliveryReport)
+    assert (found.message.kind, [each.address for each in found.recipients]) == (MailKind.BOUNCE, ["x@example.net"])
+
+
+def test_a_report_without_its_standard_part_is_asked_for_its_words():
+    found = parse_mail(b"From: a@example.com\nSubject: x\n" + REPORT.replace(b"see below", BOUNCED.encode()) % b"delivery-status")
+    assert isinstance(found, DeliveryReport)
+    assert [each.address for each in found.recipients] == ["x@example.net"]
+
+
+def test_words_about_a_failed_delivery_count_wherever_they_stand_in_300_characters_of_a_subject():
+    notice = "failure notice"
+    for before, kind in ((0, MailKind.BOUNCE), (300 - len(notice), MailKind.BOUNCE), (301 - len(notice), MailKind.MACHINE)):
+        assert message_of(mail("Return-Path: <>", subject="x" * before + notice)).kind is kind
+
+
+def test_only_ten_recipients_are_looked_at_for_the_return_address_of_a_list():
+    def kind(people: int) -> MailKind:
+        to = ", ".join([f"p{each}@example.org" for each in range(people)] + ["users-bounces@example.org"])
+        return message_of(mail(to=to, subject="Delivery failure", body=BOUNCED)).kind
+
+    assert (kind(9), kind(10)) == (MailKind.BOUNCE, MailKind.HUMAN)
+
+
+def test_a_person_who_forwards_a_mail_as_a_file_complains_of_nobody():
+    forwarded = mixed(b"Content-Type: text/plain\n\nsee this", b"Content-Type: message/rfc822\n\nSubject: x\n\ny")
+    assert message_of(forwarded).kind is MailKind.HUMAN
+    complaint = forwarded.replace(b"Subject: Printer", b"Subject: complaint about message from 192.0.2.1")
+    assert message_of(complaint).kind is MailKind.FEEDBACK
+
+
+def test_a_feedback_report_is_known_by_its_part_where_nothing_says_that_it_is_a_report():
+    parts = (b"Content-Type: text/plain\n\nsee below", b"Content-Type: message/feedback-report\n\nFeedback-Type: abuse\n")
+    assert message_of(mixed(*parts)).kind is MailKind.FEEDBACK
 
 
 def test_our_own_mark_and_the_hops_are_kept():
