@@ -18,6 +18,7 @@ from prove.daemon import Daemon
 from prove.relay import RecordingRelay
 
 STARTED, ENDED = "2026-11-24T10:00:00Z", "2026-11-24T11:00:00Z"
+MAILS_A_SESSION = 100
 KEPT_FOR_REPEATS = 200
 AGAIN_SECONDS = 0.1  # before a door that was dead is tried again
 SECONDS_TO_ANSWER = 15.0  # a client waits so long for an answer before it takes the door for dead
@@ -103,22 +104,27 @@ class Clients:
         client: smtplib.SMTP | None = None
         mail: Mail | None = None
         kept: list[Mail] = []
+        left = MAILS_A_SESSION
         pace = Pace(self._pause_seconds, self._stop)
         while not self._stop.is_set():
             mail = mail or self._next_mail(chance, kept)
             try:
                 client = client or smtplib.SMTP("127.0.0.1", self._daemon.smtp_port, local_hostname="client", timeout=SECONDS_TO_ANSWER)
                 client.sendmail(mail.sender, ["help@localhost"], mail.text)
+                left -= 1
                 self._ledger.mails.add(mail.name)
                 self._ledger.taken["mail"] += 1
                 kept = [*kept, mail][-KEPT_FOR_REPEATS:]
                 mail = None
+                if not left:  # as relays do: a door ends a session that lasts too long
+                    client.quit()
+                    client, left = None, MAILS_A_SESSION
                 pace.wait()
             except (OSError, smtplib.SMTPException) as error:
                 self._note(error)
                 if client is not None:
                     client.close()
-                client = None
+                client, left = None, MAILS_A_SESSION
                 time.sleep(AGAIN_SECONDS)
         if client is not None:
             client.close()
