@@ -1,5 +1,6 @@
 """`handle`: lock, load, decide, apply, in one transaction (design 4). `perform` and `tick` do the same for acts and timers."""
 
+import sys
 from collections.abc import Callable, Sequence
 
 import msgspec
@@ -79,12 +80,14 @@ def _with_known(handled: Handled, workspace: Workspace, casework: Casework) -> H
     row = workspace.series[event.source, event.series_key]
     if not only_counts(row.state, event, casework.policy(event.source)):
         return handled
+    more = touch(event, handled.part.envelope.received_at)
     known = Known(
-        series=(event.source, event.series_key),
+        series=(sys.intern(event.source), event.series_key),
         series_id=row.state.id,
         version=row.version + 1,
         ticket_id=incident_of(row.state),
-        touch=touch(event, handled.part.envelope.received_at),
+        started_at=more.started_at,
+        firing=more.firing,
     )
     return msgspec.structs.replace(handled, known=known)
 

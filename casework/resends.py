@@ -23,7 +23,6 @@ from store.series_rows import SeriesRow
 from store.transaction import Tx
 
 MAX_DELIVERIES = 100_000
-MAX_DELIVERY_BYTES = 4_096  # octets of one that is kept
 MAX_PLACES = 250_000  # in the bodies that are kept, one a delivery and some for each body: what they alone still hold is bounded too
 PLACES_A_BODY = 32
 MAX_FLUSHED = 500  # series a transaction
@@ -32,17 +31,18 @@ MAX_WAITING = 100  # envelopes that are looked at to tell whether there is news 
 STORED_AGAIN = timedelta(hours=1)  # so long a body's bytes are not stored again
 
 
-class Known(msgspec.Struct, kw_only=True, eq=False):
-    """A delivery that was merged: its series as that commit left it, the incident it counts for, and what one more of it does.
+class Known(msgspec.Struct, kw_only=True, eq=False, gc=False):
+    """A delivery that was merged: its series as that commit left it, the incident it counts for, and what one more of it touches.
 
-    `version` alone changes: it follows the writes of counts, which are ours.
+    `version` alone changes: it follows the writes of counts, which are ours. There are very many: half a kilobyte with all it holds.
     """
 
     series: tuple[str, str]  # its source and key
     series_id: int
     version: int
     ticket_id: int | None
-    touch: Touch
+    started_at: datetime | None
+    firing: bool
 
 
 class Body(msgspec.Struct, kw_only=True, eq=False):
@@ -136,7 +136,7 @@ class Resends:
 
     def remember(self, delivery: bytes, known: Known) -> None:
         """Keep a delivery that was committed."""
-        if len(delivery) > MAX_DELIVERY_BYTES or not self._limit:
+        if not self._limit:
             return
         with self._lock:
             self._known.pop(delivery, None)
@@ -227,7 +227,7 @@ class Resends:
         for body in self._waiting.values():
             assert body.received_at is not None, "a body that waits was received"
             for known in body.known:
-                one = Touch(started_at=known.touch.started_at, firing=known.touch.firing, count=body.count, received_at=body.received_at)
+                one = Touch(started_at=known.started_at, firing=known.firing, count=body.count, received_at=body.received_at)
                 _, before = self._touches.get(known.series_id, (known, None))
                 self._touches[known.series_id] = known, together(before, one) if before else one
             body.count, body.received_at = 0, None

@@ -34,13 +34,13 @@ def parse(format_: str, raw: bytes, context: ParseContext) -> tuple[Parsed, ...]
 
 
 def deliveries(format_: str, source: str, raw: bytes) -> tuple[bytes, ...]:
-    """What names each part of a body for the state cache: equal octets of one source parse alike. Empty where parts have no such name."""
+    """What names each part of a body for the state cache, 16 octets: equal octets of one source parse alike. Empty where parts have no name."""
     split = DELIVERIES.get(format_)
     found = split(raw) if split else None
     if found is None:
         return ()
     whose = f"{format_}\0{source}\0".encode()
-    return tuple(whose + each for each in found)
+    return tuple(hashlib.blake2b(whose + each, digest_size=16).digest() for each in found)
 
 
 def digest_of(format_: str, source: str, raw: bytes) -> bytes:
