@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
+from http import HTTPStatus
 
 import msgspec
 from starlette.requests import ClientDisconnect, Request
@@ -11,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from casework.context import Casework
-from itsm.errors import MalformedInput, TriagedError
+from itsm.errors import MalformedInput, Permanent, TriagedError
 from itsm.permission import Principal, Verdict, may, principal_of
 from store import answers, credentials
 from store.credentials import ApiToken
@@ -79,17 +80,27 @@ class Api:
                 if token is None or principal is None:
                     return problem(401, NO_TOKEN, headers={"WWW-Authenticate": "Bearer"})
                 if may(principal, operation.action) is not Verdict.YES:
-                    await self._note_denied(operation, principal, token)
-                    return problem(403, _denied(operation, principal, token))
+                    why = _denied(operation, principal, token)
+                    await self._note_denied(operation, principal, token, why)
+                    return problem(403, why)
                 if operation.run is None:
                     return await self._ports[operation.name](request, token.name)
-                return await self._answer(request, operation, principal, token)
+                return await self._answer_or_note(request, operation, principal, token)
             except TriagedError as error:
                 return problem_of(error)
 
         return endpoint
 
-    async def _note_denied(self, operation: Operation, principal: Principal, token: ApiToken) -> None:
+    async def _answer_or_note(self, request: Request, operation: Operation, principal: Principal, token: ApiToken) -> Response:
+        """The answer; an act on what is not there for this token is a denied one too, whoever else may see it."""
+        try:
+            return await self._answer(request, operation, principal, token)
+        except Permanent as error:
+            if error.status == HTTPStatus.NOT_FOUND:
+                await self._note_denied(operation, principal, token, str(error))
+            raise
+
+    async def _note_denied(self, operation: Operation, principal: Principal, token: ApiToken, why: str) -> None:
         """Denied acts are kept, reads never (design 5); of those that come again within a minute only their number."""
         if not operation.writes:
             return
@@ -99,7 +110,7 @@ class Api:
             self._denied[key] = (since, left_out + 1)
             return
         self._denied[key] = (now, 0)
-        actor, why = f"{principal.role.value}:{principal.name}", _denied(operation, principal, token)
+        actor = f"{principal.role.value}:{principal.name}"
         await self._store.awrite(lambda tx: credentials.note_denied(tx, token, actor, operation.name, why, times=left_out + 1))
 
     async def _token(self, request: Request) -> ApiToken | None:

@@ -119,6 +119,18 @@ def forbidden(client, operation, who):
         assert (sent(client, operation, path, every).status_code == 403) is (ROLES[who] not in RIGHTS[operation.action].roles)
 
 
+def test_an_act_on_what_a_token_does_not_see_is_kept_as_a_denied_one(client):
+    desk, headers = client.desk, token(client.desk, "agent:ben", "acts:write")
+    for number in ("INC-9999", "nonsense"):
+        answer = client.post(f"{PREFIX}/tickets/{number}/acts", json={"verb": "note", "text": "words"}, headers=headers)
+        assert answer.status_code == 404
+        desk.time += timedelta(minutes=2)
+    entries = desk.store.read(lambda tx: history.of_stream(tx, credentials.ACCESS_STREAM))
+    denied = [msgspec.json.decode(each.content) for each in entries if each.kind == "act_denied"]
+    assert [(each["operation"], each["times"]) for each in denied] == [("actOnTicket", 1)] * 2
+    assert "9999" in denied[0]["why"]
+
+
 def test_denied_acts_are_kept_and_reads_are_not_and_a_flood_of_them_is_counted(client):
     desk, headers = client.desk, token(client.desk, "agent:eve")
     path = f"{PREFIX}/tickets/INC-1001/acts"

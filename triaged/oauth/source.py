@@ -12,7 +12,7 @@ from store import leases, oauth_tokens
 from store.oauth_tokens import Token
 from store.store import Store
 from triaged import clock
-from triaged.oauth.issuer import Issuer
+from triaged.oauth.issuer import Issuer, OauthAnswer
 from triaged.oauth.settings import OauthSettings
 
 EARLY = timedelta(minutes=10)  # before the end, or a third of the token's life when that is less
@@ -39,6 +39,7 @@ class TokenSource:
         self._lock = threading.Lock()
         self._unsaved: Token | None = None
         self._refused: str | None = None
+        self._of_file: str | None = None  # the refresh token of the file that the issuer said no to
         self._failed: tuple[float, Transient] | None = None
 
     def token(self) -> str:
@@ -109,10 +110,29 @@ class TokenSource:
     def _ask(self, held: Token | None) -> Token:
         if self.settings.grant == "client_credentials":
             return self._issuer.token(None)
-        refresh_token = (held.refresh_token if held else None) or self._issuer.first_refresh_token()
-        if not refresh_token:
-            raise Transient(f"nobody has logged in for {self.settings.name!r} yet: `triaged oauth login {self.settings.name}`")
-        return self._issuer.token(refresh_token)
+        kept = held.refresh_token if held else None
+        if kept:
+            try:
+                return self._issuer.token(kept)
+            except OauthAnswer as error:
+                if error.code != "invalid_grant":
+                    raise
+                return self._ask_by_file(error)
+        return self._ask_by_file(
+            Transient(f"nobody has logged in for {self.settings.name!r} yet: `triaged oauth login {self.settings.name}`")
+        )
+
+    def _ask_by_file(self, otherwise: Transient) -> Token:
+        """By the refresh token of the file, which somebody may have replaced; one that was refused is not tried again."""
+        first = self._issuer.first_refresh_token()
+        if not first or first == self._of_file:
+            raise otherwise
+        try:
+            return self._issuer.token(first)
+        except OauthAnswer as error:
+            if error.code == "invalid_grant":
+                self._of_file = first
+            raise
 
     def _keep(self, token: Token) -> Token:
         """Persist before use: a rotated refresh token that only we remember would die with us. A store that fails keeps it for later."""

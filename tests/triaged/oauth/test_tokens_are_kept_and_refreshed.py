@@ -60,6 +60,21 @@ def test_a_rotated_refresh_token_is_kept_and_used_next(source: MakeSource, later
     assert [each["refresh_token"] for each in issuer.asked] == ["refresh-0", "refresh-1"]
 
 
+def test_a_new_refresh_token_in_the_file_is_read_when_the_old_one_is_refused(
+    source: MakeSource, later: Later, issuer: LocalIssuer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(source_of, "AGAIN_SECONDS", 0.0)
+    made = source("refresh_token")
+    made.token()
+    later.ahead, issuer.refresh_token = timedelta(hours=1), "refresh-by-hand"  # the issuer has ended the login
+    for _ in range(3):
+        with pytest.raises(Transient, match="invalid_grant"):
+            made.token()
+    assert [each["refresh_token"] for each in issuer.asked].count("refresh-0") == 2, "at first, and once in vain"
+    (tmp_path / "refresh").write_text("refresh-by-hand\n")
+    assert made.token() == "access-2"
+
+
 @pytest.mark.parametrize("persisted_first", [True, False], ids=["persisted before use", "used before it is persisted"])
 def test_a_store_that_fails_loses_no_rotated_token(
     source: MakeSource, later: Later, store: Store, monkeypatch: pytest.MonkeyPatch, persisted_first: bool
