@@ -84,9 +84,20 @@ class Entered(msgspec.Struct, frozen=True, kw_only=True):
     acknowledge: bool = True
 
 
+class Absent(StrEnum):
+    """What an import does with people it does not name: nothing, or they belong to their organisation no longer and are no VIPs."""
+
+    KEEP = "keep"
+    DETACH = "detach"
+
+
 class ImportPeople(msgspec.Struct, frozen=True, kw_only=True):
-    """People or organisations from the text of a CSV file; with `preview` it is only told what would change."""
+    """People or organisations from the text of a CSV file; with `preview` it is only told what would change.
+
+    `absent` speaks of people known of the organisations that the file names, whom no line names by any address.
+    """
 
     actor: Actor
     text: str
+    absent: Absent = Absent.KEEP
     preview: bool = False

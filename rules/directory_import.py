@@ -38,7 +38,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
-    """One change: `added`, `changed` or `joined` (several people turn out to be one), what it is of, and which fields become what.
+    """One change: what it is of, and which fields become what; `added`, `changed`, `joined` (several are one) or `detached` (absent).
 
     `person` or `organisation` is the row as it shall be; `gone` are the ids of people who are part of it from now on.
     """
@@ -161,14 +161,21 @@ def compare_people(wanted: Wanted, known: Iterable[Person]) -> tuple[Change, ...
         kept, *others = sorted(found, key=lambda each: (row.address not in each.addresses, each.id))
         after = _merged(row, kept, others, wanted.columns)
         if after != kept:
-            before, then = _shown(kept), _shown(after)
-            fields = {
-                name: f"{before.get(name, '')} -> {then.get(name, '')}"
-                for name in sorted(before | then)
-                if before.get(name) != then.get(name)
-            }
             kind = "joined" if others else "changed"
-            changes.append(Change(kind=kind, of=row.address, fields=fields, person=after, gone=tuple(each.id for each in others)))
+            gone = tuple(each.id for each in others)
+            changes.append(Change(kind=kind, of=row.address, fields=_differences(kept, after), person=after, gone=gone))
+    return tuple(changes)
+
+
+def compare_absent(wanted: Wanted, known: Iterable[Person]) -> tuple[Change, ...]:
+    """What has to change so that nobody belongs to an organisation whose people the file lists without them; nobody else is touched."""
+    listed = {each.organisation for each in wanted.people if each.organisation}
+    named = {address for each in wanted.people for address in each.addresses}
+    changes: list[Change] = []
+    for person in known:
+        if person.organisation in listed and named.isdisjoint(person.addresses):
+            after = msgspec.structs.replace(person, organisation="", vip=False)
+            changes.append(Change(kind="detached", of=person.address, fields=_differences(person, after), person=after))
     return tuple(changes)
 
 
@@ -177,6 +184,11 @@ def _merged(row: Person, kept: Person, others: list[Person], columns: frozenset[
     addresses = dict.fromkeys((*row.addresses, *kept.addresses, *(each for other in others for each in other.addresses)))
     named = {name: getattr(row, name) for name in ("name", "organisation", "vip", "language", "time_zone") if name in columns}
     return msgspec.structs.replace(kept, address=row.address, addresses=tuple(addresses), **named)
+
+
+def _differences(before: Person, after: Person) -> dict[str, str]:
+    old, new = _shown(before), _shown(after)
+    return {name: f"{old.get(name, '')} -> {new.get(name, '')}" for name in sorted(old | new) if old.get(name) != new.get(name)}
 
 
 def compare_organisations(wanted: Wanted, known: Mapping[str, Organisation]) -> tuple[Change, ...]:

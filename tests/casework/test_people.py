@@ -4,7 +4,7 @@ import pytest
 
 from casework.entering import enter
 from casework.people import import_people
-from itsm.act import Actor, ActorKind, Entered, ImportPeople
+from itsm.act import Absent, Actor, ActorKind, Entered, ImportPeople
 from itsm.errors import MalformedInput, Refused
 from itsm.person import Person
 from rules.settings import Rule
@@ -19,8 +19,8 @@ PEOPLE = (
 )
 
 
-def bring(desk, text, *, preview=False, actor=OPERATOR):
-    act = ImportPeople(actor=actor, text=text, preview=preview)
+def bring(desk, text, *, preview=False, actor=OPERATOR, absent=Absent.KEEP):
+    act = ImportPeople(actor=actor, text=text, preview=preview, absent=absent)
     return desk.store.write(lambda tx: import_people(tx, act, ZONES)).result()
 
 
@@ -72,6 +72,56 @@ def test_two_people_become_one_when_a_line_names_both(filled):
     assert known(filled, "bo@corp.example")["bo@corp.example"].address == "ana@corp.example"
     assert [each.address for each in filled.store.read(people.listed)] == ["ana@corp.example"]
     assert directory(filled)[-1] == ("person_joined", "operator:cli")
+
+
+NEWCOMERS = "address,organisation,vip\ncy@corp.example,acme,yes\n"
+
+
+def test_who_is_no_longer_in_the_file_stays_as_known_unless_it_is_said_otherwise(filled):
+    assert [each.kind for each in bring(filled, NEWCOMERS)] == ["added"]
+    ana = known(filled, "ana@corp.example")["ana@corp.example"]
+    assert (ana.organisation, ana.vip) == ("acme", True)
+
+
+def test_who_is_no_longer_in_the_file_leaves_the_organisation_and_is_no_vip(filled, mail):
+    filled.put(mail("m1", sender="Ana <ana@corp.example>"), sender="ana@corp.example")
+    filled.triage()
+    shown = bring(filled, NEWCOMERS, absent=Absent.DETACH, preview=True)
+    assert [(each.kind, each.of) for each in shown] == [("added", "cy@corp.example"), ("detached", "ana@corp.example")]
+    assert shown[1].fields == {"organisation": "acme -> ", "vip": "yes -> "}
+    assert known(filled, "ana@corp.example")["ana@corp.example"].vip
+    assert bring(filled, NEWCOMERS, absent=Absent.DETACH)[1].fields == shown[1].fields
+    ana = known(filled, "ana.private@mail.example")["ana.private@mail.example"]
+    assert (ana.address, ana.name, ana.organisation, ana.vip, ana.language) == ("ana@corp.example", "Ana Example", "", False, "pt-BR")
+    assert directory(filled)[-1] == ("person_detached", "operator:cli")
+    assert bring(filled, NEWCOMERS, absent=Absent.DETACH) == ()
+    filled.put(mail("m2", "Another", sender="Ana <ana.private@mail.example>"), sender="ana.private@mail.example", later=1)
+    filled.triage()
+    before, after = sorted(filled.tickets(), key=lambda each: each.number)
+    assert (before.requester, before.organisation) == ("ana@corp.example", "acme")
+    assert (after.requester, after.organisation) == ("ana@corp.example", "")
+
+
+def test_who_belongs_to_an_organisation_that_the_file_does_not_name_is_not_absent(filled, monkeypatch):
+    monkeypatch.setattr(people, "MAX_LISTED", 1)  # every page is a page of its own
+    bring(filled, "key\nother\n")
+    bring(filled, "address,organisation\ndi@corp.example,other\ned@corp.example,other\n")
+    changes = bring(filled, "address,organisation\ned@corp.example,other\n", absent=Absent.DETACH)
+    assert [(each.kind, each.of) for each in changes] == [("detached", "di@corp.example")]
+    assert known(filled, "ana@corp.example")["ana@corp.example"].organisation == "acme"
+
+
+def test_who_is_named_by_an_alias_or_comes_from_another_organisation_is_not_absent(filled):
+    bring(filled, "key\nother\n")
+    changes = bring(filled, "address,organisation\nana.private@mail.example,other\nbo@corp.example,acme\n", absent=Absent.DETACH)
+    assert [(each.kind, each.of) for each in changes] == [("changed", "ana.private@mail.example"), ("changed", "bo@corp.example")]
+
+
+@pytest.mark.parametrize("text", [ORGANISATIONS, "address,name\nana@corp.example,Ana\n", "address,organisation\nana@corp.example,\n"])
+def test_a_file_that_names_no_organisation_says_of_nobody_that_they_are_absent(filled, text):
+    with pytest.raises(MalformedInput, match="it names none"):
+        bring(filled, text, absent=Absent.DETACH)
+    assert known(filled, "ana@corp.example")["ana@corp.example"].vip
 
 
 def test_an_organisation_is_known_by_its_domain_and_a_domain_moves(filled):

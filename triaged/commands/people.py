@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from casework.people import import_people
-from itsm.act import Actor, ActorKind, ImportPeople
+from itsm.act import Absent, Actor, ActorKind, ImportPeople
 from itsm.errors import MalformedInput, Permanent
 from itsm.person import Person
 from itsm.ticket import parse_number
@@ -31,14 +31,21 @@ def command() -> None:
 @config_option
 @json_option
 @click.option("--apply", "write", is_flag=True, help="Write the changes; without it they are only shown.")
+@click.option(
+    "--absent",
+    type=click.Choice([each.value for each in Absent]),
+    default=Absent.KEEP.value,
+    show_default=True,
+    help="People of the organisations that FILE names whom no line names: keep, or detach from their organisation, and no VIPs any more.",
+)
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-def import_(file: Path, write: bool, as_json: bool) -> int:
+def import_(file: Path, write: bool, absent: str, as_json: bool) -> int:
     """Compare FILE, a CSV file of people or organisations, with what is known, and with --apply write the changes.
 
     People have the columns address, name, aliases, organisation, vip, language, time_zone; organisations key, name, domains. A column
     that is missing leaves what is known.
     """
-    act = ImportPeople(actor=OPERATOR, text=_read(file), preview=not write)
+    act = ImportPeople(actor=OPERATOR, text=_read(file), absent=Absent(absent), preview=not write)
     zones = frozenset(zoneinfo.available_timezones())
     with opened() as (store, _):
         if write:
