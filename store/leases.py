@@ -2,12 +2,14 @@
 
 from datetime import timedelta
 
-from sqlalchemy import delete, select, text
+from sqlalchemy import delete, select, text, update
 
 from itsm.errors import Transient
 from store.desk_schema import lease
 from store.instants import to_column
 from store.transaction import Tx
+
+ENDED = 0  # the `until` of a lease that was given back
 
 # One statement, so that two who try at the same instant cannot both win; the fence tells one tenure from the next.
 _TAKE = text(
@@ -40,8 +42,9 @@ def hold(tx: Tx, name: str, *, holder: int, fence: int, duration: timedelta) -> 
 
 
 def release(tx: Tx, name: str, *, holder: int) -> None:
-    """Give it back, so that the next one need not wait for its end."""
-    tx.connection.execute(delete(lease).where(lease.c.desk_id == tx.desk_id, lease.c.name == name, lease.c.holder == holder))
+    """Give it back, so that the next one need not wait for its end. The row stays: were its fence begun anew, an old tenure would pass for one."""
+    mine = update(lease).where(lease.c.desk_id == tx.desk_id, lease.c.name == name, lease.c.holder == holder)
+    tx.connection.execute(mine.values(until=ENDED))
 
 
 def release_all(tx: Tx) -> None:

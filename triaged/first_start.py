@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from itsm.errors import Conflict
 from store.credentials import create_token, list_tokens
 from store.store import Store
 from store.transaction import Tx
@@ -11,10 +12,18 @@ TOKEN_FILE, TOKEN_NAME = "admin.token", "admin"
 
 
 def ensure_admin_token(store: Store) -> Path | None:
-    """Make the token when the store has none at all; returns its file, None when there was one already."""
+    """Make the token when the store has none at all; returns its file, None when there was one already.
+
+    Of replicas that start at the same moment one makes it.
+    """
 
     def work(tx: Tx) -> str | None:
-        return None if list_tokens(tx) else create_token(tx, TOKEN_NAME, scopes=("admin",), acts_as="operator")
+        if list_tokens(tx):
+            return None
+        try:
+            return create_token(tx, TOKEN_NAME, scopes=("admin",), acts_as="operator")
+        except Conflict:  # it was made since we looked
+            return None
 
     secret = store.write(work).result()
     if secret is None:

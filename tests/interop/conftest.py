@@ -26,6 +26,7 @@ NEEDED = {
     "test_postfix_pipes.py": "postfix",
     "test_dovecot_is_fetched.py": "dovecot",
     "test_dovecot_takes_tokens.py": "dovecot",
+    "test_two_replicas_fetch_one_mailbox.py": "dovecot",
     "test_doctor_logs_in_at_mailboxes.py": "dovecot",
 }
 FOR_ROOT = ("postfix", "dovecot")

@@ -1,6 +1,7 @@
 """A Dovecot of our own: a generated configuration, a folder, a port, users with quota; started and stopped as a process."""
 
 import imaplib
+import re
 import shutil
 import signal
 import subprocess
@@ -157,6 +158,18 @@ class Dovecot:
     def count(self, user: str, folder: str = "INBOX") -> int:
         with self.login(user) as client:
             return int(client.select(folder, readonly=True)[1][0])
+
+    def sessions(self, user: str) -> list[tuple[str, str, bool]]:
+        """Logins and their ends in the order of the log: domain of the login, session, whether it begins.
+
+        The part before the @ names the mailbox; whoever logs in tells itself from others by what stands behind it.
+        """
+        log = self.folder / "dovecot.log"
+        lines = log.read_text().splitlines() if log.exists() else []
+        began = re.compile(rf"imap-login: Info: Login: user=<{user}@([^>]*)>.* session=<([^>]*)>")
+        ended = re.compile(rf"imap\({user}@([^)]*)\)<\d+><([^>]*)>: Info: Disconnected")
+        found = [(began.search(line), ended.search(line)) for line in lines]
+        return [(each[1], each[2], each is begin) for begin, end in found if (each := begin or end)]
 
     def change_uid_validity(self, user: str) -> None:
         """Forget every UID, as a server does that was rebuilt from its mails."""

@@ -1,5 +1,6 @@
 """`triaged doctor` connects and logs in at a real Dovecot, and says what is wrong when it cannot."""
 
+from tests.intake.imap.tables import mailbox_table
 from tests.interop.conftest import Site
 from tests.interop.dovecot import Dovecot, dovecot
 
@@ -10,11 +11,10 @@ def test_doctor_says_what_it_saw_at_each_mailbox(dovecot: Dovecot, site: Site) -
     folder = site.daemon.folder
     (folder / "right").write_text(dovecot.password)
     (folder / "wrong").write_text("guess")
-    table = '[[intake.mailbox]]\nname = "{name}"\nhost = "127.0.0.1"\nport = {port}\ntls = "none"\nlogin = "ana"\npassword_file = "{file}"\n{more}\n'
-    moves = 'after = "move"\nmove_to = "Nowhere"'
+    moves = {"after": "move", "move_to": "Nowhere"}
     with site.daemon.configuration.open("a") as file:
-        for name, secret, more in (("good", "right", ""), ("refused", "wrong", ""), ("nowhere", "right", moves)):
-            file.write(table.format(name=name, port=dovecot.port, file=secret, more=more))
+        for name, secret, more in (("good", "right", {}), ("refused", "wrong", {}), ("nowhere", "right", moves)):
+            file.write(mailbox_table(dovecot.port, name=name, login="ana", password_file=secret, **more))
     found = {each["name"]: each for each in site.objects("doctor")}
     assert (found["mailbox good"]["state"], found["mailbox good"]["message"]) == ("ok", "INBOX: next UID 1")
     assert found["mailbox refused"]["state"] == "FAIL"

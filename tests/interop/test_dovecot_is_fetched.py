@@ -15,6 +15,7 @@ from prove.chaos import ChaosProxy, Fault, cuts
 from store import leases
 from tests.intake.imap.conftest import desk
 from tests.intake.imap.doors import FetchingDesk, mail
+from tests.intake.imap.tables import mailbox_table
 from tests.interop.conftest import Site
 from tests.interop.dovecot import CERTIFICATE, Dovecot, dovecot
 
@@ -54,10 +55,7 @@ def test_a_mail_that_is_pushed_becomes_a_ticket(dovecot: Dovecot, site: Site, us
     """The figure is printed; on an idle machine it is far below 2 s. The poll alone would take 600 s."""
     (site.daemon.folder / "password").write_text(dovecot.password)
     with site.daemon.configuration.open("a") as file:
-        file.write(
-            f'[[intake.mailbox]]\nname = "help"\nhost = "127.0.0.1"\nport = {dovecot.port}\ntls = "none"\nlogin = "{user}"\n'
-            'password_file = "password"\naddress = "help@localhost"\npoll_seconds = 600\n'
-        )
+        file.write(mailbox_table(dovecot.port, login=user, address="help@localhost"))
     assert site.daemon.stop() == 0
     site.daemon.start()
     assert site.daemon.wait_ready(), site.daemon.last_words()

@@ -1,4 +1,4 @@
-"""Runs triaged with one of its defences switched off: `python -m tests.reliability.sabotage NAME ARGUMENTS OF TRIAGED`.
+"""Runs triaged with defences switched off: `python -m tests.reliability.sabotage NAME,NAME ARGUMENTS OF TRIAGED`.
 
 What a test of a row asserts must come out otherwise here; so we know that it would notice the defence's absence.
 """
@@ -15,7 +15,7 @@ from intake.imap import folder
 from notifier.worker import Notifier
 from rules import mail as rules_of_mail
 from rules.sameness import Judgement, Sameness
-from store import mailboxes, outbox
+from store import leases, mailboxes, outbox
 from triaged import clock, descriptors, logs, wiring
 from triaged.main import main
 from triaged.supervise import Supervisor
@@ -68,14 +68,26 @@ def checkpoint() -> None:
     """F06: a fetched mail is stored without its key, and how far we are is not written down with it."""
     move = mailboxes.move_cursor
 
-    def keyless(**fields: Any) -> Arrival:
-        return Arrival(**fields | {"idempotency_key": None})
-
     def only_at_first(tx: Any, mailbox: str, name: str, cursor: Any) -> None:
         if mailboxes.cursor(tx, mailbox, name) is None:
             move(tx, mailbox, name, cursor)
 
-    folder.Arrival, mailboxes.move_cursor = keyless, only_at_first
+    folder.Arrival, mailboxes.move_cursor = _keyless, only_at_first
+
+
+def keys() -> None:
+    """F14: a fetched mail is stored without the name that its server has for it, and nobody who compares misses any."""
+    folder.Arrival = _keyless
+    mailboxes.stored = lambda _tx, _door, keys: set(keys)
+
+
+def _keyless(**fields: Any) -> Arrival:
+    return Arrival(**fields | {"idempotency_key": None})
+
+
+def lease() -> None:
+    """F14: whoever asks for a lease has it, and keeps it."""
+    leases.take = lambda *_arguments, **_named: 0
 
 
 def drain() -> None:
@@ -127,6 +139,8 @@ DEFENCES: dict[str, Callable[[], None]] = {
         scan_of_the_outbox,
         stored_bytes,
         checkpoint,
+        keys,
+        lease,
         drain,
         second_signal,
         fitted_caps,
@@ -138,5 +152,6 @@ DEFENCES: dict[str, Callable[[], None]] = {
 }
 
 if __name__ == "__main__":
-    DEFENCES[sys.argv.pop(1)]()
+    for name in sys.argv.pop(1).split(","):
+        DEFENCES[name]()
     sys.exit(main())

@@ -8,20 +8,8 @@ import pytest
 
 from tests.intake.imap.doors import mail
 from tests.intake.imap.fake import Answer, Drop, FakeImap
+from tests.intake.imap.tables import mailbox_table
 from tests.reliability.lives import Life
-
-MAILBOX = """
-[[intake.mailbox]]
-name = "help"
-host = "127.0.0.1"
-port = {port}
-tls = "none"
-login = "desk@example.org"
-password_file = "password"
-poll_seconds = 600
-after = "move"
-move_to = "Done"
-"""
 
 
 @pytest.fixture
@@ -44,7 +32,7 @@ def envelopes(site: Life) -> int:
 def test_a_fetched_mail_is_stored_once_and_moved_whenever_we_are_killed(site: Life, server: FakeImap, step: str, defended: bool) -> None:
     """Without its key and checkpoint in the commit it is stored again."""
     (site.directory / "password").write_text("secret\n")
-    site.configure(MAILBOX.format(port=server.port))
+    site.configure(mailbox_table(server.port, after="move", move_to="Done"))
     without = "" if defended else "checkpoint"
     site.begin(without=without, TRIAGED_CRASH_AT="" if step == "move" else step)
     site.until(lambda: bool(server.idling))

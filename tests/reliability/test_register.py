@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 ROWS = tomllib.loads(Path(__file__).with_name("rows.toml").read_text())
-FAULTS = [*range(1, 14), *range(15, 29), *range(33, 46), *range(55, 64), 65, *range(68, 76)]
+FAULTS = [*range(1, 29), *range(33, 46), *range(55, 64), 65, *range(68, 76)]
 ATTACKS = [*range(1, 12), *range(14, 34), *range(45, 48), 49, 50, 52, 53, 56, 59, 60, 62, 68, 70]
 LIST = [*(f"F{number:02}" for number in FAULTS), *(f"A{number:02}" for number in ATTACKS)]
 

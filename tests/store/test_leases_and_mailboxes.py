@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from itsm.errors import Transient
-from store import idempotency, leases, mailboxes, oauth_tokens
+from store import claims, idempotency, leases, mailboxes, oauth_tokens, process
 from store.mailboxes import EMPTY, OVERSIZE, Cursor, Skipped
 from store.oauth_tokens import Token
 from store.store import Store
@@ -42,9 +42,37 @@ def test_a_lease_that_is_given_back_is_free(store: Store) -> None:
     store.write(lambda tx: leases.release(tx, "mailbox/desk", holder=2)).result(10)
     assert take(store, 2) is None
     store.write(lambda tx: leases.release(tx, "mailbox/desk", holder=1)).result(10)
-    assert take(store, 2) == 1
+    assert take(store, 2) == 2
     store.write(leases.release_all).result(10)
     assert take(store, 3) == 1
+
+
+def test_a_fence_is_never_given_twice_or_an_old_tenure_would_pass_for_one(store: Store, clock: SetClock) -> None:
+    fence = take(store, 1)
+    assert fence is not None
+    clock.advance(minutes=2)
+    take(store, 2)
+    store.write(lambda tx: leases.release(tx, "mailbox/desk", holder=2)).result(10)
+    with pytest.raises(Transient, match="went to another"):
+        store.write(lambda tx: leases.hold(tx, "mailbox/desk", holder=1, fence=fence, duration=MINUTE)).result(10)
+    assert take(store, 2) == 2  # the refused word changed nothing
+
+
+def test_the_lease_of_a_process_that_is_silent_ends_with_its_claims_and_that_of_a_living_one_does_not(
+    store: Store, clock: SetClock
+) -> None:
+    silent = Store(store.settings, clock=clock, lease_clock=clock)
+    ask = {"duration": timedelta(hours=1)}
+    take_both = [("mailbox/one", store.process_id), ("mailbox/two", silent.process_id)]
+    for name, holder in take_both:
+        store.write(lambda tx, name=name, holder=holder: leases.take(tx, name, holder=holder, **ask)).result(10)
+    clock.advance(minutes=2)
+    store.write(lambda tx: process.heartbeat(tx, store.lease)).result(10)
+    released = [store.write(lambda tx: claims.release_dead(tx, silent=MINUTE)).result(10) for _ in range(2)]
+    assert released == [1, 0]
+    again = [store.write(lambda tx, name=name: leases.take(tx, name, holder=7, **ask)).result(10) for name, _ in take_both]
+    assert again == [None, 2]
+    silent.close()
 
 
 def test_a_checkpoint_is_written_over(store: Store, clock: SetClock) -> None:

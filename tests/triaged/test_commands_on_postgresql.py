@@ -3,6 +3,9 @@
 import pytest
 
 from itsm.errors import Permanent
+from store.credentials import list_tokens
+from store.store import Store
+from triaged import clock, first_start
 from triaged.roles import EVERY, roles_of
 
 pytestmark = pytest.mark.postgres_only("it speaks of [store.postgres]")
@@ -72,3 +75,25 @@ def test_roles_are_named_apart_or_with_commas_and_only_where_the_store_is_shared
 def test_a_role_on_sqlite_is_a_wrong_use_of_the_command(site):
     told = site.command("run", "--role", "doors")
     assert (told.code, "on SQLite" in told.err) == (2, True)
+
+
+def test_of_two_replicas_that_start_at_the_same_moment_one_makes_the_token_and_neither_ends(make_place, monkeypatch):
+    place = make_place()
+    one, two = Store(place, clock=clock.now), Store(place, clock=clock.now)
+    made = []
+
+    def seen_before_the_other_made_it(tx):
+        seen = list_tokens(tx)
+        if not made:
+            monkeypatch.undo()
+            made.append(first_start.ensure_admin_token(two))
+        return seen
+
+    monkeypatch.setattr(first_start, "list_tokens", seen_before_the_other_made_it)
+    try:
+        assert first_start.ensure_admin_token(one) is None
+        assert made == [two.directory / first_start.TOKEN_FILE]
+        assert [each.name for each in one.read(list_tokens)] == ["admin"]
+    finally:
+        one.close()
+        two.close()

@@ -15,6 +15,7 @@ from itsm.errors import Transient
 from tests.intake.imap.conftest import mailbox, server
 from tests.intake.imap.doors import FetchingDesk, mail
 from tests.intake.imap.fake import FakeImap, hang
+from tests.intake.imap.tables import mailbox_table
 from tests.triaged.conftest import Site
 from tests.triaged.oauth.issuer import LocalIssuer
 from triaged import mailboxes as module
@@ -214,28 +215,16 @@ def test_a_poller_whose_token_comes_from_elsewhere_now_logs_in_anew(fetching: Fe
     fetching.desk.until(lambda: [each.worker for each in fetching.kept._running.values()] not in ([before], []))
 
 
-MAILBOX = """
-[[intake.mailbox]]
-name = "help"
-host = "127.0.0.1"
-port = {port}
-tls = "none"
-login = "desk@example.org"
-password_file = "password"
-poll_seconds = 600
-"""
-
-
 def test_a_daemon_takes_and_leaves_mailboxes_at_sighup(site: Site, server: FakeImap) -> None:
     (site.directory / "password").write_text("secret\n")
     site.start()
-    site.configure(MAILBOX.format(port=server.port))
+    site.configure(mailbox_table(server.port))
     reload(site, 1)
     site.until(lambda: bool(server.idling))
     server.put(mail("fetched", subject="Fetched"))
     server.tell(b"* 1 EXISTS\r\n")
     site.until(lambda: bool(site.command("ticket", "list", "--json").out))
-    site.configure(MAILBOX.format(port=server.port) + "[dsk]\n")  # what is wrong changes nothing
+    site.configure(mailbox_table(server.port) + "[dsk]\n")  # what is wrong changes nothing
     assert site.process is not None
     site.process.send_signal(signal.SIGHUP)
     site.until(lambda: site.metric("triaged_config_reload_success") == 0)
