@@ -17,6 +17,7 @@ from tests.interop.dovecot import Dovecot, dovecot
 from tests.reliability.lives import Life
 
 __all__ = ["dovecot"]
+pytestmark = pytest.mark.timeout(600)
 CLAIM_SECONDS = 10  # a replica that is silent for so long has lost its mailbox
 TOGETHER, ROUNDS = 30, 40  # mails that are delivered together, and how often at most until a poller is caught at its work
 STORE = '\n[store.postgres]\nurl = "{url}"\nclaim_seconds = {claim}\nwriters = 2\nreaders = 2\n'
@@ -108,6 +109,19 @@ class Pair:
             self.signal(name, signal.SIGCONT)
             self.all_stored()
         raise AssertionError("it was never caught at its work")
+
+    def collide(self) -> None:
+        """Deliver mails while both stand still and wake both, until one is stored twice."""
+        for _ in range(ROUNDS):
+            self.all_stored()
+            if self.envelopes() > self.delivered:
+                return
+            for each in (signal.SIGSTOP, signal.SIGCONT):
+                self.signal("one", each)
+                self.signal("two", each)
+                if each is signal.SIGSTOP:
+                    self.deliver()
+        raise AssertionError("no mail was ever stored twice")
 
     def all_stored(self) -> None:
         self.until(lambda: self.stored() == self.delivered)
@@ -202,7 +216,10 @@ def test_any_one_of_three_defences_makes_one_ticket_a_mail(make_pair: Callable[.
     pair.signal(first, signal.SIGCONT)
     pair.deliver()
     pair.until(lambda: pair.polling() == ({other(first)} if leased else {"one", "two"}))
+    stored_once = leased or "keys" not in without
+    if not stored_once:
+        pair.collide()  # most often it has come to that already
     pair.settle()
-    assert (pair.envelopes() == pair.delivered) is (leased or "keys" not in without)
+    assert (pair.envelopes() == pair.delivered) is stored_once
     assert (pair.tickets() == pair.wanted()) is defended
     assert set(pair.tickets()) == set(pair.wanted())
