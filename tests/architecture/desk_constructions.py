@@ -216,6 +216,8 @@ class _Reader:
                 return True
             if isinstance(each, ast.keyword) and each.arg == DESK:
                 return True
+            if isinstance(each, ast.Name) and each.id not in scope and _is_list_with_desk(self._global(each.id)):
+                return True
             if isinstance(each, ast.Name) and each.id not in seen:
                 rows = [value for value in (*self._values(each.id, scope), *scope.get(each.id + ADDED, ())) if not is_empty(value)]
                 if rows and all(self._says_desk(value, scope, seen | {each.id}) for value in rows):
@@ -336,3 +338,8 @@ class _Reader:
                 function = f"{above.name}.{function}" if function else above.name
             above = self._parents.get(above)
         return Finding(self._file, function or "<module>", table, getattr(node, "lineno", 0))
+
+
+def _is_list_with_desk(value: object) -> bool:
+    """Whether it is a list of names of columns, of another module."""
+    return isinstance(value, tuple | list) and DESK in value

@@ -52,6 +52,7 @@ GOOD = [
     "tx.execute(insert(raw).values(desk_id=1, seq=0))",
     "rows = []\nrows.append({'desk_id': 1, 'seq': 0})\ntx.execute(insert(raw), rows)",
     "BulkInsert(raw, 'desk_id', 'seq')",
+    "BulkInsert(raw, *COLUMNS, 'seq')",
     "tx.execute(delete(raw).where(tuple_(raw.c.desk_id, raw.c.seq).in_(keys)))",
     "def old(table: Table):\n    tx.execute(delete(table).where(table.c.desk_id == tx.desk_id))",
     "text('SELECT id FROM inbox WHERE inbox.desk_id = :desk_id')",
@@ -72,6 +73,7 @@ BAD = {
     "tx.execute(delete(raw).where(raw.c.seq == 1))": "raw",
     "tx.execute(insert(raw).values(inbox_id=1, seq=0))": "raw",
     "BulkInsert(raw, 'inbox_id', 'seq')": "raw",
+    "BulkInsert(raw, *OTHERS, 'seq')": "raw",
     "def old(table: Table):\n    tx.execute(delete(table).where(table.c.id == 1))": "table",
     "tx.execute(select(func.now()))": "{}",
     "text('SELECT id FROM inbox WHERE inbox.id = :id')": "inbox",
@@ -87,7 +89,7 @@ def found_in(source: str) -> set[str]:
 def sample() -> ModuleType:
     """A module in which the tables have their names."""
     module = ModuleType("sample")
-    vars(module).update(inbox=schema.inbox, raw=schema.raw, BulkInsert=BulkInsert)
+    vars(module).update(inbox=schema.inbox, raw=schema.raw, BulkInsert=BulkInsert, COLUMNS=(DESK, "inbox_id"), OTHERS=("inbox_id",))
     return module
 
 
