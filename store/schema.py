@@ -57,7 +57,6 @@ inbox = Table(
     Column("message_id", Text),
     Column("message_id_sha256", LargeBinary),
     Column("edited_from", BigInteger),
-    Column("raw_of", BigInteger),  # the envelope whose bytes these are too (ADR-0016), NULL where it has its own
     Column("claimed_by", BigInteger),  # process id row of the claimant, NULL when free
     Column("not_before", BigInteger, nullable=False, server_default=text("0")),
     Column("attempts", Integer, nullable=False, server_default=text("0")),  # attempts made alone that failed
@@ -66,6 +65,7 @@ inbox = Table(
     Column("outcomes", Text, nullable=False, server_default=""),  # one code a part, "." while pending
     Column("reason", Text),  # why it is quarantined
     Column("done_at", BigInteger),
+    Column("raw_of", BigInteger),  # the envelope whose bytes these are too (ADR-0016), NULL where it has its own
     Index("inbox_pending", "desk_id", "id", sqlite_where=text("state = 'pending'"), postgresql_where=text("state = 'pending'")),
     Index(
         "inbox_message_id",
