@@ -41,6 +41,7 @@ from itsm.ticket import Ticket, number_text
 from itsm.token import mint_message_id
 from rules.audience import team_by_key
 from rules.follow_up_policy import policy_of
+from rules.gist import gist_of
 from rules.monitoring import incident_of
 from rules.series import has_open
 from store import threads
@@ -158,7 +159,8 @@ class Applier:
         if effect.verified and message is not None and effect.author:
             known = self.workspace.participants.get(ticket_id, frozenset())
             self.workspace.participants[ticket_id] = known | {effect.author}
-        content = {"author": effect.author, "visibility": effect.visibility.value, "text_sha256": _digest(effect.text), "note": effect.note}
+        digest = gist_of(message).text_sha256 if message is not None and effect.text is message.text else _digest(effect.text)
+        content = {"author": effect.author, "visibility": effect.visibility.value, "text_sha256": digest, "note": effect.note}
         begun = self.workspace.new_history[-1] if self.workspace.new_history and not effect.from_signal else None
         if begun is not None and begun.kind == "open" and begun.stream == stream_of(ticket_id) and self._part is not None:
             begun.content |= content  # an incident of an alert begins with its words: one entry of its history tells both

@@ -10,7 +10,8 @@ from intake.mail.tnef import unwrapped
 from intake.mail.walk import walk
 from intake.parse import parse
 from itsm.notification import FilesFound, FilesWanted
-from itsm.signal import Parsed, UserMessage
+from itsm.signal import DeliveryReport, Parsed, UserMessage
+from rules.gist import with_gist
 
 
 class ParseRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,11 +44,17 @@ def parse_one(request: bytes) -> bytes:
     if asked.keys:
         domain = signed_by(asked.body, asked.keys)
         parts = tuple(_signed(each, domain) for each in parts)
-    return _encode(ParseResult(parts=parts))
+    return _encode(ParseResult(parts=tuple([_with_gist(each) for each in parts])))
 
 
 def _signed(part: Parsed, domain: str) -> Parsed:
     return msgspec.structs.replace(part, signed_by=domain) if isinstance(part, UserMessage) else part
+
+
+def _with_gist(part: Parsed) -> Parsed:
+    if isinstance(part, DeliveryReport):
+        return msgspec.structs.replace(part, message=with_gist(part.message))
+    return with_gist(part) if isinstance(part, UserMessage) else part
 
 
 _decode_files = msgspec.msgpack.Decoder(FilesWanted).decode

@@ -73,6 +73,19 @@ class FeedbackReport(msgspec.Struct, frozen=True, kw_only=True):
     original_message_id: str | None = None
 
 
+class Gist(msgspec.Struct, frozen=True, kw_only=True):
+    """What follows from a mail's subject and texts alone and is asked for when it is judged.
+
+    `words` are those of subject and new words, folded, a blank around each. `said` stands for subject and new words, `new_said` for the
+    new words alone, both without what changes from one automatic mail to the next. `text_sha256` is the hex digest of `text`.
+    """
+
+    words: str
+    said: str
+    new_said: str
+    text_sha256: str
+
+
 class UserMessage(msgspec.Struct, frozen=True, kw_only=True, tag="user_message"):
     """A parsed mail. Message identifiers are without angle brackets; `text` is all inline text, `reply_text` the new words.
 
@@ -83,7 +96,7 @@ class UserMessage(msgspec.Struct, frozen=True, kw_only=True, tag="user_message")
     `received_count` is the number of Received fields (RFC 5321 6.3), `flagged_as_spam` that X-Spam-Flag says YES, whoever
     wrote it. `authentication` holds the raw values of the Authentication-Results fields, topmost first. `forwarded` tells that
     its sender passes on a mail of somebody else. `text_words` are the distinct words of `text` as the search keeps them, "" where
-    nobody has cut them yet.
+    nobody has cut them yet; `gist` is what judging asks of the texts, None where nobody has made it yet.
     """
 
     kind: MailKind
@@ -99,6 +112,7 @@ class UserMessage(msgspec.Struct, frozen=True, kw_only=True, tag="user_message")
     date: datetime | None = None
     text: str = ""
     text_words: str = ""
+    gist: Gist | None = None
     reply_text: str = ""
     attachments: tuple[Attachment, ...] = ()
     authentication: tuple[str, ...] = ()

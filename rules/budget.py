@@ -4,7 +4,6 @@ Headers tell of a responder that keeps RFC 3834. These hold against the others: 
 is said, since a responder that changes its address and drops the thread says the same again (attacks A16, A19, A20).
 """
 
-import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
@@ -15,14 +14,11 @@ import msgspec
 from itsm.address import canonical, domain_of
 from itsm.decision import Decision, SpendBudget
 from itsm.signal import UserMessage
+from rules.gist import gist_of
 from rules.settings import RulesSettings
 
 Used = Mapping[tuple[str, datetime], int]
-MAX_WORDS_CHARACTERS = 2_000  # of a mail's new text: what says the same begins the same
 _DIGIT = re.compile(r"\d")
-_TAG = re.compile(r"\[[^\]]{1,40}\]")
-_BETWEEN = re.compile(r"\W+")
-_BLANKS = {code: " " for code in range(128) if _BETWEEN.match(chr(code))}
 
 
 class BudgetKey(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,8 +50,8 @@ def budget_keys(address: str, settings: RulesSettings, now: datetime) -> tuple[B
 def words_key(message: UserMessage, settings: RulesSettings, now: datetime) -> BudgetKey:
     """The budget of notices that the same words of one domain cause; numbers in them do not count."""
     domain = domain_of(message.sender.address) if message.sender else ""
-    digest = _digest(_said(message.reply_text or message.text) or message.subject.casefold())
-    return BudgetKey(key=f"notice/words/{domain.casefold()}/{digest}", window_start=_day(now), limit=settings.budgets.same_words_day)
+    key = f"notice/words/{domain.casefold()}/{gist_of(message).new_said}"
+    return BudgetKey(key=key, window_start=_day(now), limit=settings.budgets.same_words_day)
 
 
 def repeat_keys(message: UserMessage, settings: RulesSettings, now: datetime) -> tuple[BudgetKey, BudgetKey]:
@@ -64,30 +60,13 @@ def repeat_keys(message: UserMessage, settings: RulesSettings, now: datetime) ->
     The same is: one address without its plus-detail, one subject, one text, whatever their numbers, dates and case identifiers are.
     """
     local, _, domain = canonical(message.sender.address if message.sender else "").rpartition("@")
-    digest = _digest(f"{_said(message.subject)}\n{_said(message.reply_text or message.text)}")
     week = _day(now) - timedelta(days=now.weekday())
     key = BudgetKey(
-        key=f"answer/repeat/{local.partition('+')[0]}@{domain}/{digest}", window_start=week, limit=settings.budgets.same_mail_week
+        key=f"answer/repeat/{local.partition('+')[0]}@{domain}/{gist_of(message).said}",
+        window_start=week,
+        limit=settings.budgets.same_mail_week,
     )
     return key, msgspec.structs.replace(key, window_start=week - timedelta(days=7))
-
-
-def _said(text: str) -> str:
-    """What a text says, without what changes from one automatic mail to the next: tags, numbers, dates, times, identifiers."""
-    return _unchanging(text[:MAX_WORDS_CHARACTERS])
-
-
-@lru_cache(maxsize=512)  # a batch loads the budgets of its mails and then decides about them
-def _unchanging(text: str) -> str:
-    """Word by word: one expression for all of it takes eight times as long, for it looks for a digit from each place anew."""
-    said = _TAG.sub(" ", text.casefold()) if "[" in text else text.casefold()
-    if _DIGIT.search(said):
-        said = " ".join([each for each in said.split() if each.isalpha() or not _DIGIT.search(each)])
-    return " ".join((said.translate(_BLANKS) if said.isascii() else _BETWEEN.sub(" ", said)).split())
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def notice_key(sender: str, settings: RulesSettings, now: datetime) -> BudgetKey:

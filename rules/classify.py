@@ -1,19 +1,14 @@
 """Incident or service request, from the rules, else from the words people use; in doubt an incident."""
 
-import re
 from functools import lru_cache
 
 import msgspec
 
 from itsm.signal import UserMessage
 from itsm.ticket import TicketType
-from rules.predicate import folded
+from rules.gist import gist_of, spaced
 from rules.ruleset import Verdict
 from rules.settings import RulesSettings, Words
-
-MAX_CHARACTERS = 4096
-_BETWEEN_WORDS = re.compile(r"\W+")
-_BLANKS = {code: " " for code in range(128) if _BETWEEN_WORDS.match(chr(code))}
 
 
 class Classification(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,7 +22,7 @@ def classify(message: UserMessage, verdict: Verdict, settings: RulesSettings) ->
     """An incident word decides before a request word: who asks for help with something broken has an incident."""
     if verdict.type is not None:
         return Classification(type=TicketType(verdict.type), reason=f"A rule makes it a {verdict.type}.")
-    text = _spaced(f"{message.subject}\n{message.reply_text or message.text}"[:MAX_CHARACTERS])
+    text = gist_of(message).words
     broken = _first(settings.incident_words, text)
     if broken:
         return Classification(type=TicketType.INCIDENT, reason=f"The words {broken!r} speak for an incident.")
@@ -44,13 +39,5 @@ def _first(words: Words, text: str) -> str | None:
 @lru_cache(maxsize=8)
 def _needles(words: Words) -> tuple[tuple[str, str], ...]:
     """Each of the words with what to look for: whole words, or with a `*` at the end words that begin so."""
-    found = ((word, _spaced(word)) for word in words)
+    found = ((word, spaced(word)) for word in words)
     return tuple((word, needle.rstrip() if word.endswith("*") else needle) for word, needle in found if needle != " ")
-
-
-def _spaced(text: str) -> str:
-    """The words of a text, folded, with one blank before and after each."""
-    found = folded(text)
-    if found.isascii():  # the same in a twentieth of the time
-        return f" {' '.join(found.translate(_BLANKS).split())} ".replace("  ", " ")
-    return f" {_BETWEEN_WORDS.sub(' ', found).strip()} ".replace("  ", " ")
