@@ -141,16 +141,29 @@ class Writer:
         monotonic = self._seams.monotonic
         began = monotonic()
         while self._taken and monotonic() - began < MAX_GROUP_SECONDS:
-            neighbours = [self._taken.popleft()]
-            many = neighbours[0].many
-            while many is not None and self._taken and self._taken[0].many is many and len(neighbours) < MAX_TOGETHER:
-                neighbours.append(self._taken.popleft())
-            wanted = [Done(job) for job in neighbours if job.begin()]
-            group += wanted
-            if len(wanted) > 1 and self._together(tx, wanted):
-                continue
-            for each in wanted:
-                self._alone(tx, each)
+            self._next(tx, group)
+        if not self._taken and self._take_along():
+            self._next(tx, group)
+
+    def _next(self, tx: Tx, group: list[Done]) -> None:
+        """Do the next job, with those after it that are done in the same call."""
+        neighbours = [self._taken.popleft()]
+        many = neighbours[0].many
+        while many is not None and self._taken and self._taken[0].many is many and len(neighbours) < MAX_TOGETHER:
+            neighbours.append(self._taken.popleft())
+        wanted = [Done(job) for job in neighbours if job.begin()]
+        group += wanted
+        if len(wanted) > 1 and self._together(tx, wanted):
+            return
+        for each in wanted:
+            self._alone(tx, each)
+
+    def _take_along(self) -> bool:
+        """Take the doors' items that came meanwhile, for one call: they need not wait for a commit of their own."""
+        with self._ready:
+            while self._queue and self._queue[0].many is not None and len(self._taken) < MAX_TOGETHER:
+                self._taken.append(self._queue.popleft())
+        return bool(self._taken)
 
     def _together(self, tx: Tx, wanted: list[Done]) -> bool:
         """Do neighbours in one call; False when that failed: the one at fault is then found alone, the others do not fail with it."""

@@ -20,6 +20,7 @@ from store import writer
 from store.desk_schema import counter
 from store.schema import entry
 from store.settings import StoreSettings
+from store.step import observing
 from store.store import Store
 from store.transaction import Tx
 
@@ -87,6 +88,30 @@ def test_neighbours_of_the_same_many_are_done_in_one_call(store: Store) -> None:
         futures = [store.write_many(many, f"n{number:03}") for number in range(100)]
     assert [future.result(10) for future in futures] == [f"n{number:03}" for number in range(100)]
     assert calls == [writer.MAX_TOGETHER, 100 - writer.MAX_TOGETHER]
+
+
+def test_items_that_come_while_a_write_is_done_share_its_commit(tmp_path: Path, clock: Callable[..., object]) -> None:
+    """On SQLite, whose one writer they wait for."""
+    passed: list[str] = []
+    store = Store(StoreSettings(path=str(tmp_path / "var")), clock=clock)
+    busy, go = threading.Event(), threading.Event()
+
+    def long(tx: Tx) -> str:
+        busy.set()
+        assert go.wait(30)
+        return put("long")(tx)
+
+    def many(tx: Tx, items: list[str]) -> list[str]:
+        return [put(item)(tx) for item in items]
+
+    with observing(passed.append):
+        first = store.write(long, step="triage")
+        assert busy.wait(30)
+        futures = [store.write_many(many, name, step="accept") for name in ("a", "b")]
+        go.set()
+        assert [first.result(30), *(each.result(30) for each in futures)] == ["long", "a", "b"]
+    assert passed == ["accept.before_commit", "triage.before_commit", "accept.after_commit", "triage.after_commit"]
+    store.close()
 
 
 def test_of_many_done_together_only_the_one_at_fault_fails(store: Store) -> None:
@@ -316,6 +341,7 @@ import resource, sys
 from datetime import UTC, datetime
 from itsm.errors import Transient
 from store.settings import StoreSettings
+from store.step import observing
 from store.store import Store
 from sqlalchemy import insert
 from store.desk_schema import counter
