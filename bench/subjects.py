@@ -8,6 +8,7 @@ import bench.mail.rows
 import bench.peers.rows
 import bench.postgres.rows
 import bench.smtp.rows
+import bench.steps.rows
 import bench.whole.rows
 from bench.row import Row
 
@@ -17,6 +18,7 @@ SUBJECTS: dict[str, tuple[Row, ...]] = {
     "smtp": bench.smtp.rows.ROWS,
     "peers": bench.peers.rows.ROWS,
     "whole": bench.whole.rows.ROWS,
+    "steps": bench.steps.rows.ROWS,
     "latency": bench.latency.rows.ROWS,
     "alerts": bench.alerts.rows.ROWS,
     "growth": bench.growth.rows.ROWS,
