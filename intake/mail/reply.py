@@ -52,6 +52,8 @@ MAX_SIGNATURE_CHARACTERS = 120
 _RULES = "-_=*–—~ "
 _RULES_AND_COLONS = frozenset(_RULES + ":：")
 _VERBS_END = frozenset(each[-1] for each in _VERBS)
+_TELLING_STARTS = _RULES_AND_COLONS | {">"}  # a line with neither of these and no colon is only words: nearly every line is
+_TELLING_ENDS = _RULES_AND_COLONS | _VERBS_END
 
 
 def new_words(text: str) -> str:
@@ -74,25 +76,37 @@ def _unquoted(lines: list[str], stripped: list[str]) -> list[str]:
     """The lines above, between and below what is quoted."""
     out: list[str] = []
     worded = 0  # lines of `out` that say something
-    last_quote = max((at for at, line in enumerate(stripped) if line[:1] == ">"), default=-1)
+    last_quote: int | None = None
     at, size = 0, len(lines)
     while at < size:
         line = stripped[at]
-        if line[:1] == ">":
+        if not line or not (line[0] in _TELLING_STARTS or line[-1] in _TELLING_ENDS or _has_colon(line)):
+            out.append(lines[at])
+            worded += bool(line)
+            at += 1
+            continue
+        if line[0] == ">":
             at = _after_quote(stripped, at)
             continue
-        if line and worded and (_is_separator(line) or _is_header_block(stripped, at)):
+        if worded and (_is_separator(line) or _is_header_block(stripped, at)):
             break  # all below it is quoted
-        if line and _ends_attribution(line) and (length := _attribution_length(stripped, at)):
+        if _ends_attribution(line) and (length := _attribution_length(stripped, at)):
             del out[max(0, len(out) - length + 1) :]
             worded = max(0, worded - length + 1)
+            if last_quote is None:
+                last_quote = max((place for place, each in enumerate(stripped) if each[:1] == ">"), default=-1)
             if worded and last_quote < at:
                 break  # the quote has no marks
         else:
             out.append(lines[at])
-            worded += bool(line) and (line[0] not in _RULES or bool(line.strip(_RULES)))
+            worded += line[0] not in _RULES or bool(line.strip(_RULES))
         at += 1
     return out
+
+
+def _has_colon(line: str) -> bool:
+    """Where a field of a pasted header has one; the wide one is of the East."""
+    return ":" in line[:40] or "：" in line[:40]
 
 
 def _after_quote(stripped: list[str], at: int) -> int:
@@ -110,7 +124,7 @@ def _is_separator(line: str) -> bool:
 
 def _is_header_block(stripped: list[str], at: int) -> bool:
     """A pasted header, as Outlook writes it: three known fields in neighbouring lines, one of them a From."""
-    if ":" not in stripped[at][:40] and "：" not in stripped[at][:40]:
+    if not _has_colon(stripped[at]):
         return False
     words = [_word(stripped[at])]
     if words[0] not in _HEADER_WORDS:

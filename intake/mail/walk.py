@@ -12,7 +12,7 @@ from email.policy import compat32
 
 import msgspec
 
-from intake.mail.header import MAX_FIELDS, Header
+from intake.mail.header import MAX_FIELDS, Header, plain_fields
 from intake.mail.parameters import parameters
 from intake.mail.transfer import decoded
 
@@ -152,6 +152,9 @@ class _Walker:
     def _fields(self, start: int, end: int, body: int) -> tuple[Header, int]:
         """Read a header; a line that is no field ends it, unless well-known fields come after it: then the line is left out."""
         octets = self.raw[start:end]
+        plain = plain_fields(octets)
+        if plain is not None:
+            return Header(plain), body
         for _ in range(MAX_LINES_MENDED):
             message = _parse_header(octets)
             fields = tuple(message.raw_items())
