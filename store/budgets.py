@@ -1,11 +1,13 @@
 """Atomic budgets: how many automatic mails went to whom in a window. Absence of budget is a conditional UPDATE, never a read."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from functools import lru_cache
 
-from sqlalchemy import bindparam, select, text
+from sqlalchemy import bindparam, select
 
-from store.bulk import Bulk
+from store.bulk import BulkInsert, Row
 from store.instants import from_column, to_column
 from store.lookup import Lookup, among
 from store.raced import Raced
@@ -14,11 +16,13 @@ from store.transaction import Tx
 
 Key = tuple[str, datetime]  # the budget and the start of its window
 
-_SPEND = text(
-    "INSERT INTO budget (desk_id, key, window_start, used) SELECT :desk_id, :key, :window_start, :amount WHERE :amount <= :most "
-    "ON CONFLICT (desk_id, key, window_start) DO UPDATE SET used = budget.used + excluded.used WHERE budget.used + excluded.used <= :most"
-)
-_spend = Bulk(_SPEND, "desk_id", "key", "window_start", "amount", "most")
+
+@lru_cache(maxsize=64)
+def _spending(most: int) -> BulkInsert:
+    """Take from many budgets of one limit; there are as many limits as settings of them."""
+    enough = f"budget.used + excluded.used <= {most:d}"
+    taken = "(desk_id, key, window_start) DO UPDATE SET used = budget.used + excluded.used WHERE"
+    return BulkInsert(budget, "desk_id", "key", "window_start", "used", on_conflict=f"{taken} {enough}")
 
 
 _used = Lookup(
@@ -39,6 +43,9 @@ def used(tx: Tx, keys: Iterable[Key]) -> dict[Key, int]:
 
 def spend(tx: Tx, amounts: Mapping[Key, tuple[int, int]]) -> None:
     """Take (amount, limit) from each budget; raises Raced when one has not enough left, so the caller decides again."""
-    rows = [(tx.desk_id, key, to_column(start), amount, most) for (key, start), (amount, most) in sorted(amounts.items())]
-    if _spend(tx, rows) != len(rows):
+    rows: dict[int, list[Row]] = defaultdict(list)
+    for (key, start), (amount, most) in sorted(amounts.items()):  # everybody locks in this order
+        rows[most].append((tx.desk_id, key, to_column(start), amount))
+    written = sum(_spending(most)(tx, some) for most, some in sorted(rows.items()))
+    if written != len(amounts) or any(amount > most for amount, most in amounts.values()):
         raise Raced("a budget was used up by somebody else at the same time")

@@ -1,5 +1,6 @@
 """The durable inbox: accepted envelopes with their raw bytes, claimed for triage, done part by part (design 4)."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -155,7 +156,7 @@ def claim(tx: Tx, *, process_id: int, limit: int, max_bytes: int) -> list[Claime
         )
         if row.alone:
             break
-    _take(tx, process_id, [each.envelope.id for each in taken])
+    _take(tx, (process_id,), [each.envelope.id for each in taken])
     return taken
 
 
@@ -192,12 +193,10 @@ def _own_bytes(tx: Tx, ids: Iterable[int]) -> dict[int, bytes]:
     return {inbox_id: b"".join(parts) for inbox_id, parts in chunks.items()}
 
 
-_RECORDED = ("outcomes", "state", "done_at", "part_count", "claimed_by", "reason")
-_record = Bulk(
-    update(inbox)
-    .where(inbox.c.desk_id == bindparam("b_desk"), inbox.c.id == bindparam("b_id"))
-    .values({name: bindparam(name) for name in _RECORDED}),
-    *(*_RECORDED, "b_desk", "b_id"),
+_ENDED = ("state", "claimed_by", "part_count", "outcomes", "reason", "done_at")  # the order in which the table has them
+_record = Change(
+    update(inbox).where(inbox.c.desk_id == bindparam("desk_id"), among(inbox.c.id)).values({name: bindparam(name) for name in _ENDED}),
+    *_ENDED,
 )
 
 
@@ -257,7 +256,7 @@ def record_outcomes(tx: Tx, outcomes: Iterable[tuple[int, int, Outcome]]) -> Non
     by_id: dict[int, list[tuple[int, str]]] = {}
     for inbox_id, seq, outcome in outcomes:
         by_id.setdefault(inbox_id, []).append((seq, outcome.code))
-    rows = []
+    alike: dict[tuple[object, ...], list[int]] = defaultdict(list)  # most envelopes of a batch end alike: few statements write them
     for row in _outcomes(tx, by_id):
         letters = list(row.outcomes)
         for seq, code in by_id[row.id]:
@@ -267,10 +266,12 @@ def record_outcomes(tx: Tx, outcomes: Iterable[tuple[int, int, Outcome]]) -> Non
             letters[seq] = code
         done = PENDING_CODE not in letters
         state, done_at = (DONE, to_column(tx.now)) if done else (PENDING, None)
-        rows.append(("".join(letters), state, done_at, len(letters), None if done else row.claimed_by, None, tx.desk_id, row.id))
-    _record(tx, rows)
+        alike[state, None if done else row.claimed_by, len(letters), "".join(letters), None, done_at].append(row.id)
+    for ended, ids in alike.items():
+        _record(tx, ended, ids)
 
 
+_RECORDED = ("outcomes", "state", "done_at", "part_count", "claimed_by", "reason")
 _record_same = Bulk(
     update(inbox)
     .where(inbox.c.desk_id == bindparam("b_desk"), inbox.c.id == bindparam("b_id"), inbox.c.outcomes == bindparam("b_before"))

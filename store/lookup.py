@@ -59,12 +59,12 @@ class Lookup(_ByKeys):
 
 
 class Change(_ByKeys):
-    """An UPDATE of one column, by `desk_id` and keys: the new value is bound first."""
+    """An UPDATE by `desk_id` and keys: the new values are bound first."""
 
-    def __init__(self, statement: Update, column: str) -> None:
-        """The statement must bind the column, `desk_id` and the keys in this order, and nothing else."""
-        super().__init__(statement, column, "desk_id")
+    def __init__(self, statement: Update, *columns: str) -> None:
+        """The statement must bind the columns, `desk_id` and the keys in this order, and nothing else."""
+        super().__init__(statement, *columns, "desk_id")
 
-    def __call__(self, tx: Tx, value: object, keys: Iterable[Any]) -> int:
-        """Give every row of these keys the value; returns how many there were."""
-        return sum(result.rowcount for result in self._run(tx, (value, tx.desk_id), keys))
+    def __call__(self, tx: Tx, values: tuple[object, ...], keys: Iterable[Any]) -> int:
+        """Give every row of these keys the values; returns how many there were."""
+        return sum(result.rowcount for result in self._run(tx, (*values, tx.desk_id), keys))

@@ -66,6 +66,22 @@ def test_one_budget_of_many_that_is_used_up_refuses_them_all(store: Store) -> No
     assert store.read(lambda tx: budgets.used(tx, [("empty", AT), ("full", AT)])) == {("full", AT): 2}
 
 
+def test_more_than_a_budget_has_is_refused_where_nobody_took_of_it_yet(store: Store) -> None:
+    with pytest.raises(Conflict):
+        store.write(lambda tx: budgets.spend(tx, {("new", AT): (3, 2)})).result()
+    assert store.read(lambda tx: budgets.used(tx, [("new", AT)])) == {}
+
+
+def test_budgets_of_many_limits_are_taken_from_each_under_its_own(store: Store) -> None:
+    amounts = {(f"of {limit} {number}", AT): (1, limit) for limit in (1, 2, 3) for number in range(2 * ROWS_A_BLOCK + 1)}
+    store.write(lambda tx: budgets.spend(tx, amounts)).result()
+    store.write(lambda tx: budgets.spend(tx, {key: each for key, each in amounts.items() if each[1] > 1})).result()
+    assert set(store.read(lambda tx: budgets.used(tx, amounts)).values()) == {1, 2}
+    with pytest.raises(Conflict):
+        store.write(lambda tx: budgets.spend(tx, {("of 2 0", AT): (1, 2), ("of 3 0", AT): (1, 3)})).result()
+    assert store.read(lambda tx: budgets.used(tx, [("of 3 0", AT)])) == {("of 3 0", AT): 2}
+
+
 def test_numbers_that_are_given_back_are_drawn_next(store: Store) -> None:
     def draw(count: int, used: int) -> Callable[[Tx], list[int]]:
         def work(tx: Tx) -> list[int]:

@@ -69,6 +69,6 @@ def test_a_change_gives_every_row_of_the_keys_its_value(kept, count):
         update(table).where(table.c.desk_id == bindparam("desk_id"), among(table.c.inbox_id)).values(created_at=bindparam("created_at")),
         "created_at",
     )
-    assert kept.write(lambda tx: change(tx, -7, range(count))).result() == count
+    assert kept.write(lambda tx: change(tx, (-7,), range(count))).result() == count
     query = select(table.c.inbox_id).where(table.c.created_at == -7).order_by(table.c.inbox_id)
     assert kept.read(lambda tx: list(tx.connection.execute(query).scalars())) == list(range(count))
