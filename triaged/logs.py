@@ -4,15 +4,14 @@ Lines are rendered where they are written and put on a bounded queue; a thread w
 never holds up the loop. What does not fit is dropped and counted.
 """
 
-import contextlib
 import io
 import logging
 import os
-import queue
 import re
 import select
 import sys
 import threading
+from collections import deque
 from collections.abc import MutableMapping
 from functools import lru_cache
 from typing import Any, TextIO
@@ -25,6 +24,7 @@ from triaged import clock
 
 DROPPED = Counter("triaged_log_lines_dropped_total", "Log lines dropped because the reader of stderr was too slow.")
 MAX_QUEUED_LINES = 10_000
+MAX_LINES_TOGETHER = 256  # in one system call
 MAX_VALUE_CHARACTERS = 2_000
 STOP_SECONDS = 2.0  # the last lines may take so long to be written; a reader who does not read holds up nobody's end
 MAX_LAST_WORDS_BYTES = 512  # what a pipe that can be written to takes at once (PIPE_BUF)
@@ -37,17 +37,24 @@ Event = MutableMapping[str, Any]
 
 
 class _Lines:
-    """The bounded queue of rendered lines; None ends it."""
+    """The bounded queue of rendered lines."""
 
     def __init__(self) -> None:
-        self.queue: queue.Queue[str | None] = queue.Queue(MAX_QUEUED_LINES)
+        self.waiting: deque[str] = deque()
+        self.come = threading.Event()
 
     def put(self, line: str) -> None:
         """Without waiting: drop and count when the queue is full."""
-        try:
-            self.queue.put_nowait(line)
-        except queue.Full:
+        if len(self.waiting) >= MAX_QUEUED_LINES:
             DROPPED.inc()
+            return
+        self.waiting.append(line)
+        if not self.come.is_set():  # else the thread was told already: the lines of a batch wake it once
+            self.come.set()
+
+    def take(self) -> list[str]:
+        """What waits, at most 256 lines: they are written together."""
+        return [self.waiting.popleft() for _ in range(min(len(self.waiting), MAX_LINES_TOGETHER))]
 
 
 class _Named:
@@ -79,7 +86,7 @@ class _Foreign(logging.Handler):
 class _Writer:
     """The thread that writes lines out. It writes past Python's buffer, whose lock a blocked write would hold until the very end."""
 
-    def __init__(self, lines: "queue.Queue[str | None]", sink: TextIO) -> None:
+    def __init__(self, lines: _Lines, sink: TextIO) -> None:
         self._lines, self._sink = lines, sink
         try:
             self._descriptor: int | None = sink.fileno()
@@ -92,28 +99,27 @@ class _Writer:
     def stop(self) -> None:
         """Write out what waits, for at most two seconds."""
         self._stopping.set()
-        with contextlib.suppress(queue.Full):
-            self._lines.put_nowait(None)  # wakes it
+        self._lines.come.set()
         self._thread.join(STOP_SECONDS)
 
     def _run(self) -> None:
-        while True:
-            line = self._lines.get()
-            if line is not None:
-                self._write(line + "\n")
-            if self._stopping.is_set() and self._lines.empty():
-                return
+        while not self._stopping.is_set() or self._lines.waiting:
+            self._lines.come.wait()
+            self._lines.come.clear()  # before the look: what comes after it tells us again
+            while some := self._lines.take():
+                self._write(some)
 
-    def _write(self, line: str) -> None:
+    def _write(self, lines: list[str]) -> None:
+        text = "\n".join(lines) + "\n"
         try:
             if self._descriptor is None:
-                self._sink.write(line)
+                self._sink.write(text)
                 return
-            left = line.encode("utf-8", "backslashreplace")
+            left = text.encode("utf-8", "backslashreplace")
             while left:
                 left = left[os.write(self._descriptor, left) :]
         except (OSError, ValueError):  # the reader has gone, or the disk is full: the work goes on
-            DROPPED.inc()
+            DROPPED.inc(len(lines))
 
 
 def last_words(text: str) -> None:
@@ -150,7 +156,7 @@ class Logging:
             wrapper_class=structlog.stdlib.BoundLogger,
             cache_logger_on_first_use=False,
         )
-        self._writer = _Writer(lines.queue, sink)
+        self._writer = _Writer(lines, sink)
 
     def stop(self) -> None:
         """Write out what waits, then log nowhere."""

@@ -3,7 +3,6 @@
 import io
 import json
 import logging
-import queue
 import warnings
 from collections.abc import Callable
 
@@ -125,9 +124,9 @@ def test_a_long_value_is_cut() -> None:
     assert clean("\x1b[31m\u202e") == "\\x1b[31m\\u202e"
 
 
-def test_lines_that_do_not_fit_are_dropped_and_counted() -> None:
+def test_lines_that_do_not_fit_are_dropped_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs, "MAX_QUEUED_LINES", 1)
     lines = logs._Lines()
-    lines.queue = queue.Queue(1)
     before = DROPPED._value.get()
     for _ in range(3):
         lines.put("x")
