@@ -161,9 +161,9 @@ class Applier:
             self.workspace.participants[ticket_id] = known | {effect.author}
         digest = gist_of(message).text_sha256 if message is not None and effect.text is message.text else _digest(effect.text)
         content = {"author": effect.author, "visibility": effect.visibility.value, "text_sha256": digest, "note": effect.note}
-        begun = self.workspace.new_history[-1] if self.workspace.new_history and not effect.from_signal else None
+        begun = self.workspace.new_history[-1] if self.workspace.new_history else None
         if begun is not None and begun.kind == "open" and begun.stream == stream_of(ticket_id) and self._part is not None:
-            begun.content |= content  # an incident of an alert begins with its words: one entry of its history tells both
+            begun.content |= content  # what comes from outside begins with its words: one entry of the history tells both
             return
         self._history(self.workspace.tickets[ticket_id], "entry", effect.author or "unknown", content)
 

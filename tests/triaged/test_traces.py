@@ -55,7 +55,7 @@ def test_a_mail_is_traced_from_the_door_to_the_relay(desk):
     assert part["threading"] == {"reference": "", "candidates": []}
     assert [each.split(" ")[0].rpartition("/")[0] for each in part["budgets"]][:2] == ["notice/sender", "answer/address"]
     assert part["budgets"][1] == "answer/address/ana@corp.example 1 of 10"
-    assert [each["kind"] for each in part["acts"]] == ["open", "entry"]
+    assert [each["kind"] for each in part["acts"]] == ["open"]
     assert {each["event"]: each["state"] for each in part["notifications"]} == {"team_new": "queued", "acknowledged": "queued"}
     for line in ("done: 1 created", "envelope <ana@corp.example> to help@corp.example", "parse: human mail", "rules that matched: printers",
                  "done: open by ana@corp.example", "mail acknowledged to ana@corp.example: queued"):  # fmt: skip

@@ -117,7 +117,7 @@ def test_a_ticket_shows_all_that_is_known_of_it(api):
     shown = api.get("/api/v1/tickets/1001").json()
     assert shown["number"] == "INC-1001"
     assert shown["messages"][0]["text"].strip() == "It is broken."
-    assert [each["kind"] for each in shown["history"]] == ["open", "entry"]
+    assert [each["kind"] for each in shown["history"]] == ["open"]
     assert shown["decisions"][0]["reasons"]["code"] == "opened"
     assert {each["event"] for each in shown["notifications"]} == {"team_new", "acknowledged"}
     assert shown["links"] == []
