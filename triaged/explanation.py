@@ -4,7 +4,8 @@ from collections import Counter
 
 from itsm.decision import Reasons
 from triaged.output import instant
-from triaged.trace import Door, Judged, Parsed, Told, Trace
+from triaged.rereading import Parsed
+from triaged.trace import Door, Judged, Told, Trace
 
 MAX_SHOWN = 20  # lines of one kind
 

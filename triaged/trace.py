@@ -1,14 +1,12 @@
 """The trace of a mail or a ticket: every stage from the door to the relay, read from what was kept; nothing is judged again."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from itertools import islice
 
 import msgspec
 
 from casework.flush import stream_of
-from intake.context import GenericMapping, ParseContext
-from intake.parse import parse
-from intake.present import present
 from itsm.decision import NearMiss, Reasons
 from itsm.envelope import OUTCOME_OF_CODE, PENDING_CODE, Channel
 from itsm.identifier import inbox_text
@@ -19,25 +17,13 @@ from store.history import HistoryEntry
 from store.inbox import InboxRow
 from store.outbox import OutboxRow
 from store.parts import PartRow
+from store.store import Store
 from store.transaction import Tx
 from triaged.access import Named, find
+from triaged.rereading import Mappings, Parsed, Unread, read_in_a_child, unread
 
 MAX_NOTIFICATIONS = 500  # of a ticket
 THREADING_VALUES = ("reference", "candidates", "budgets", "trust")  # values of reasons that have a stage of their own
-SHOWN_OF_A_PARSE = (
-    "kind",
-    "unanswerable",
-    "from",
-    "message_id",
-    "in_reply_to",
-    "references",
-    "subject",
-    "delivery_report",
-    "defects",
-    "error",
-)
-
-Mappings = dict[str, GenericMapping]
 
 
 class Door(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,15 +46,6 @@ class Door(msgspec.Struct, frozen=True, kw_only=True):
     outcomes: tuple[str, ...]
     reason: str | None
     done_at: datetime | None
-
-
-class Parsed(msgspec.Struct, frozen=True, kw_only=True):
-    """What today's parser reads in the stored bytes: the kind and what threading goes by, never the words; `events` counts alerts."""
-
-    inbox_id: str
-    read: dict[str, object] | None
-    events: int = 0
-    note: str = ""
 
 
 class Threading(msgspec.Struct, frozen=True, kw_only=True):
@@ -151,6 +128,13 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
     notifications: tuple[Told, ...]  # of its tickets, that no part here made: by people, timers and other mails
 
 
+class Gathered(msgspec.Struct, frozen=True, kw_only=True):
+    """A trace whose mails are still to be read again (`triaged.rereading`), which must not happen in a transaction."""
+
+    trace: Trace
+    unread: tuple[Unread, ...]
+
+
 class _World(msgspec.Struct, kw_only=True):
     """What the parts of one thing are told with."""
 
@@ -164,10 +148,23 @@ class _World(msgspec.Struct, kw_only=True):
         return number_text(found.type, found.number) if found else None
 
 
-def traces(tx: Tx, id_: str, mappings: Mappings) -> list[Trace]:
-    """For each thing that ID names, its trace: a ticket with all that touched it, or an envelope; raises Permanent for no such thing."""
+def traces(
+    store: Store, id_: str, mappings: Mappings, *, deadline_seconds: float, functions: Mapping[str, str] | None = None
+) -> list[Trace]:
+    """For each thing that ID names, its trace: a ticket with all that touched it, or an envelope; raises Permanent for no such thing.
+
+    Its mails are read again in a child, each within `deadline_seconds`, when no transaction is open; `functions` replaces the child's.
+    """
+    found = store.read(lambda tx: gather(tx, id_, mappings))
+    wanted = [each for one in found for each in one.unread]
+    parsed = iter(read_in_a_child(wanted, deadline_seconds=deadline_seconds, functions=functions))
+    return [msgspec.structs.replace(one.trace, parse=tuple(islice(parsed, len(one.unread)))) for one in found]
+
+
+def gather(tx: Tx, id_: str, mappings: Mappings) -> list[Gathered]:
+    """The traces without what is read in their mails."""
     named = find(tx, id_)
-    return [_trace(tx, *each, mappings) for each in _things(tx, named)]
+    return [_gathered(tx, *each, mappings) for each in _things(tx, named)]
 
 
 def _things(tx: Tx, named: Named) -> Iterable[tuple[str, Sequence[InboxRow], Sequence[PartRow], Sequence[int]]]:
@@ -180,7 +177,9 @@ def _things(tx: Tx, named: Named) -> Iterable[tuple[str, Sequence[InboxRow], Seq
         yield inbox_text(row.envelope.id), [row], parts.of_inbox(tx, row.envelope.id), []
 
 
-def _trace(tx: Tx, about: str, envelopes: Sequence[InboxRow], rows: Sequence[PartRow], besides: Sequence[int], mappings: Mappings) -> Trace:
+def _gathered(
+    tx: Tx, about: str, envelopes: Sequence[InboxRow], rows: Sequence[PartRow], besides: Sequence[int], mappings: Mappings
+) -> Gathered:
     ids = list(dict.fromkeys([*besides, *(row.ticket_id for row in rows if row.ticket_id is not None)]))
     world = _World(
         tickets=tickets.by_ids(tx, ids),
@@ -190,10 +189,10 @@ def _trace(tx: Tx, about: str, envelopes: Sequence[InboxRow], rows: Sequence[Par
     judged = tuple(_judged(row, world) for row in rows)
     shown = {each.id for part in judged for each in part.notifications}
     raw = inbox.raw_bytes(tx, [row.envelope.id for row in envelopes])
-    return Trace(
+    trace = Trace(
         about=about,
         doors=tuple(_door(row) for row in envelopes),
-        parse=tuple(_parsed(row, raw.get(row.envelope.id), mappings) for row in envelopes),
+        parse=(),
         parts=judged,
         timers=tuple(
             Waiting(ticket=world.number(each.subject_id) or "", kind=each.kind, threshold=each.threshold, due_at=each.due_at)
@@ -201,6 +200,7 @@ def _trace(tx: Tx, about: str, envelopes: Sequence[InboxRow], rows: Sequence[Par
         ),
         notifications=tuple(_told(row) for each in ids for row in world.told[each] if str(row.notification.id) not in shown),
     )
+    return Gathered(trace=trace, unread=tuple(unread(row.envelope, raw.get(row.envelope.id), mappings) for row in envelopes))
 
 
 def _door(row: InboxRow) -> Door:
@@ -216,23 +216,6 @@ def _door(row: InboxRow) -> Door:
         done_at=row.done_at,
         **fields,
     )
-
-
-def _parsed(row: InboxRow, body: bytes | None, mappings: Mappings) -> Parsed:
-    """The bytes are read again: what a parser said is not kept, what was decided from it is."""
-    envelope, inbox_id = row.envelope, inbox_text(row.envelope.id)
-    if body is None:
-        return Parsed(inbox_id=inbox_id, read=None, note="its bytes were removed by retention")
-    context = ParseContext(
-        source=envelope.source,
-        received_at=envelope.received_at,
-        mapping=mappings.get(envelope.source),
-        return_path=envelope.reverse_path,
-    )
-    found = present(parse(envelope.format, body, context))
-    events = found.get("events")
-    read = {name: found[name] for name in SHOWN_OF_A_PARSE if name in found}
-    return Parsed(inbox_id=inbox_id, read=read, events=len(events) if isinstance(events, list) else 0)
 
 
 def _judged(row: PartRow, world: _World) -> Judged:

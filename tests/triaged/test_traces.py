@@ -6,12 +6,14 @@ import msgspec
 import pytest
 
 from itsm.identifier import inbox_text
+from itsm.notification import Event
 from rules.settings import Rule
 from store import inbox
 from store.settings import StoreSettings
 from tests.casework.desks import TestDesk
 from tests.casework.test_undeliverable_addresses import come_back
 from triaged.explanation import as_text
+from triaged.rereading import FAILED, LEFT_OUT
 from triaged.trace import traces
 
 
@@ -32,7 +34,7 @@ def written(name="m1", *fields, subject="Printer", text="It is broken.", sender=
 
 def traced(desk, id_):
     """The traces as programs read them."""
-    found = desk.store.read(lambda tx: traces(tx, id_, {}))
+    found = traces(desk.store, id_, {}, deadline_seconds=60)
     return json.loads(msgspec.json.encode(found)), "\n".join(as_text(each) for each in found)
 
 
@@ -126,3 +128,28 @@ def test_a_mail_whose_bytes_are_gone_and_one_that_cannot_be_read_say_so(desk):
     ([told], text) = traced(desk, inbox_text(alert))
     assert told["parse"][0]["events"] == 1
     assert "parse: 1 alerts" in text
+
+
+POISONED = {"parse": "tests.reliability.poison:parse_one"}
+
+
+@pytest.mark.parametrize("poison", ["POISON", "TREACLE"])
+def test_a_mail_that_crashes_or_hangs_the_parser_does_neither_to_whoever_asks_about_it(desk, poison):
+    where = desk.put(written("bad", text=poison))
+    desk.triage(wait=False)
+    [found] = traces(desk.store, inbox_text(where), {}, deadline_seconds=2, functions=POISONED)
+    [parsed] = found.parse
+    assert (parsed.read, parsed.note) == (None, FAILED)
+    assert f"parse: {FAILED}" in as_text(found)
+    assert [each.outcome for each in found.parts] == ["created"]  # all that was kept is told all the same
+
+
+def test_of_a_ticket_with_many_such_mails_three_are_tried_and_no_more(desk):
+    desk.put(written("good"))
+    desk.triage(wait=False)
+    [ours] = [each.message_id for each in desk.outbox(Event.ACKNOWLEDGED)]
+    for each in range(5):
+        desk.put(written(f"bad{each}", f"In-Reply-To: <{ours}>", subject="Re: Printer", text=f"POISON {each}"))
+        desk.triage(wait=False)
+    [found] = traces(desk.store, "INC-1001", {}, deadline_seconds=60, functions=POISONED)
+    assert [each.note for each in found.parse] == ["", FAILED, FAILED, FAILED, LEFT_OUT, LEFT_OUT]

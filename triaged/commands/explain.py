@@ -17,12 +17,14 @@ from triaged.trace import traces
 def command(id_: str, as_json: bool) -> int:
     """Tell why, stage by stage: the door, what is read in it, how its ticket was found, rules, budgets, what was done, mails, timers.
 
-    ID is a ticket number (INC-1042), an inbox id (in-123) or the Message-ID of a mail that came in. Only the bytes are read again.
+    ID is a ticket number (INC-1042), an inbox id (in-123) or the Message-ID of a mail that came in. Only the bytes are read
+    again, by a child process and within the time that the daemon gives its own.
     """
     with opened() as (store, found):
-        sources = sources_of(found.configuration.intake)
+        intake = found.configuration.intake
+        sources = sources_of(intake)
         mappings = {each.name: each.mapping for each in sources if each.mapping is not None}
-        told = store.read(lambda tx: traces(tx, id_, mappings))
+        told = traces(store, id_, mappings, deadline_seconds=intake.parse_timeout_seconds)
     for each in told:
         if as_json:
             data_json(each)

@@ -23,7 +23,7 @@ from triaged.explanation import as_text
 from triaged.letter import readable
 from triaged.output import table
 from triaged.tables import laws, ticket_table
-from triaged.trace import traces
+from triaged.trace import Trace, traces
 
 SETTLE_SECONDS = 15.0
 WAITING = (DeliveryState.QUEUED.value, DeliveryState.SENDING.value)
@@ -69,7 +69,8 @@ def play(daemon: DemoDaemon, store: Store) -> World:
     for sample in ALERTS:
         sent.append((sample, daemon.send_alert(content(sample, marks))))
         _settle(store)
-    return store.read(lambda tx: _world(tx, sent))
+    [why, *_] = traces(store, inbox_text(sent[0][1]), {}, deadline_seconds=SETTLE_SECONDS)
+    return store.read(lambda tx: _world(tx, sent, why))
 
 
 def _instant(value: datetime) -> str:
@@ -98,12 +99,11 @@ def _first_acknowledgement(tx: Tx) -> str:
     return rows[-1].notification.message_id
 
 
-def _world(tx: Tx, sent: list[tuple[Sample, int]]) -> World:
+def _world(tx: Tx, sent: list[tuple[Sample, int]], why: Trace) -> World:
     found = tuple(reversed(tickets.listed(tx)))
     numbers = {each.id: number_text(each.type, each.number) for each in found}
     sent_rows = sorted((row.notification.id, row.notification.event) for row in outbox.listed(tx, limit=500) if row.sent_at is not None)
     bodies = outbox.rendered_bytes(tx, [each for each, _ in sent_rows])
-    [why, *_] = traces(tx, inbox_text(sent[0][1]), {})
     return World(
         told=tuple(_told(tx, sample, inbox_id, numbers) for sample, inbox_id in sent),
         tickets=found,
