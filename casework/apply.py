@@ -8,7 +8,7 @@ import msgspec
 
 from casework.context import Casework
 from casework.flush import flush, stream_of
-from casework.load import mail_of, sameness_key
+from casework.load import mail_of, sameness_key, unknown_threads
 from casework.numbers import Numbers
 from casework.part import Part
 from casework.workspace import HistoryRow, PartRow, Workspace
@@ -36,7 +36,7 @@ from itsm.envelope import Outcome
 from itsm.grant import Grant, Role
 from itsm.notification import DeliveryState, Notification, StoredFile
 from itsm.person import Follower
-from itsm.signal import UserMessage
+from itsm.signal import MailKind, UserMessage
 from itsm.ticket import Ticket, number_text
 from itsm.token import mint_message_id
 from rules.audience import team_by_key
@@ -47,7 +47,7 @@ from rules.series import has_open
 from store import threads
 from store.entries import Entry
 from store.series_rows import SeriesRow
-from store.threads import MailSeen, MailSent
+from store.threads import MailSeen, MailSent, MailThread
 from store.transaction import Tx
 from store.undeliverable import Undeliverable
 
@@ -336,6 +336,11 @@ class Applier:
             )
             self.workspace.seen.setdefault(seen.key_sha256, []).append(seen)
             self.workspace.new_seen.append(seen)
+            if decision.outcome is Outcome.CREATED and ticket_id is not None and message.kind is MailKind.HUMAN:
+                for key in unknown_threads(message, self.workspace):
+                    thread = MailThread(key_sha256=key, inbox_id=seen.inbox_id, ticket_id=ticket_id)
+                    self.workspace.threads[key].append(thread)
+                    self.workspace.new_threads.append(thread)
         if decision.outcome is not Outcome.DUPLICATE or message is not None:
             row = PartRow(part.envelope.id, part.seq, kind, decision.outcome, ticket_id, decision.reasons)
             self.workspace.new_parts.append(row)

@@ -18,6 +18,7 @@ def flush(tx: Tx, workspace: Workspace) -> None:
     entries.insert_many(tx, workspace.new_entries)
     search.keep_many(tx, _search_rows(workspace))
     threads.remember_many(tx, workspace.new_seen)
+    threads.keep_threads(tx, workspace.new_threads)
     entries.revise_many(tx, workspace.revised)
     tickets.link_many(tx, workspace.new_links)
     tickets.unlink_many(tx, workspace.gone_links)

@@ -17,6 +17,7 @@ from itsm.ticket import parse_number
 from itsm.token import VERP_PREFIX, is_our_mark, matches_recipient, read_message_id, read_verp
 from rules.budget import every_key
 from rules.snapshot import EventSnapshot, MailSnapshot, Referenced, Returned, SeenBefore
+from rules.topic import topic
 from store import budgets, inbox, people, series_rows, threads, tickets, undeliverable
 from store.transaction import Tx
 
@@ -37,6 +38,12 @@ def referenced_ids(message: UserMessage) -> tuple[str, ...]:
     ordered = dict.fromkeys((*message.in_reply_to, *reversed(message.references)))
     ids = tuple(ordered)
     return ids if len(ids) <= MAX_REFERENCES else (*ids[: MAX_REFERENCES - 1], ids[-1])
+
+
+def thread_keys(message: UserMessage) -> dict[str, bytes]:
+    """The keys of the threads that a mail stands in, by the Message-ID it references, in the order of `referenced_ids`."""
+    about = topic(message.subject)
+    return {each: threads.thread_key_of(each, about) for each in referenced_ids(message)}
 
 
 def number_in_subject(message: UserMessage) -> int | None:
@@ -102,7 +109,9 @@ def _load_mails(tx: Tx, workspace: Workspace, mails: list[tuple[Part, UserMessag
     referenced = {threads.key_of(each) for _, message in mails for each in referenced_ids(message)}
     own = {sameness_key(message) for _, message in mails}
     workspace.seen.update(threads.seen_before(tx, referenced | own))
-    workspace.sent = threads.sent_before(tx, referenced) if referenced else {}
+    if referenced:
+        workspace.sent = threads.sent_before(tx, referenced)
+        workspace.threads.update(threads.threads_of(tx, {key for _, message in mails for key in thread_keys(message).values()}))
     workspace.paths = {part.envelope.id: part.envelope.forward_paths for part, _ in mails}
     if len(casework.desk.teams) > 1:
         workspace.paths |= inbox.forward_paths(tx, {seen.inbox_id for key in own for seen in workspace.seen.get(key, ())})
@@ -115,6 +124,7 @@ def _load_mails(tx: Tx, workspace: Workspace, mails: list[tuple[Part, UserMessag
     by_number = tickets.by_numbers(tx, numbers) if numbers else {}
     workspace.tickets |= {ticket.id: ticket for ticket in by_number.values()}
     ids = {seen.ticket_id for rows in workspace.seen.values() for seen in rows if seen.ticket_id is not None}
+    ids |= {each.ticket_id for found in workspace.threads.values() for each in found}
     ids |= {sent.ticket_id for sent in (*workspace.sent.values(), *workspace.sent_by_id.values())}
     load_tickets(tx, workspace, ids - workspace.tickets.keys())
     workspace.numbers |= {number: ticket.id for number, ticket in by_number.items()}
@@ -140,7 +150,8 @@ def mail_snapshot(part: Part, message: UserMessage, workspace: Workspace, casewo
     named = workspace.tickets.get(workspace.numbers.get(number, 0)) if number is not None else None
     by_subject = following(named, workspace) if named is not None else None
     referenced, replied = tuple(_referenced(message, sender, workspace, casework)), reply_to(part, workspace)
-    reached = {each.ticket.id for each in referenced} | {each.id for each in (by_subject, replied and replied.ticket) if each}
+    threaded = tuple(_threaded(message, sender, workspace))
+    reached = {each.ticket.id for each in (*referenced, *threaded)} | {each.id for each in (by_subject, replied and replied.ticket) if each}
     token = verp_of(part.envelope, casework.keys)
     sent = workspace.sent_by_id.get(token) if token is not None else None
     returned = workspace.tickets.get(sent.ticket_id) if sent else None
@@ -157,6 +168,7 @@ def mail_snapshot(part: Part, message: UserMessage, workspace: Workspace, casewo
             if seen.inbox_id != part.envelope.id
         ),
         referenced=referenced,
+        threaded=threaded,
         by_subject=by_subject,
         by_subject_participant=by_subject is not None and _participates(sender, by_subject.id, workspace),
         returned=Returned(
@@ -214,6 +226,29 @@ def _referenced(message: UserMessage, sender: str, workspace: Workspace, casewor
                     minted_for_sender=False,
                     participant=_participates(sender, seen.ticket_id, workspace),
                 )
+
+
+def _threaded(message: UserMessage, sender: str, workspace: Workspace) -> Iterator[Referenced]:
+    """The tickets of other mails that reference what this one does, on the same topic; copies of this mail are no others."""
+    copies = {each.inbox_id for each in workspace.seen.get(sameness_key(message), ())}
+    for message_id, key in thread_keys(message).items():
+        for each in workspace.threads.get(key, ()):
+            if each.inbox_id not in copies and each.ticket_id in workspace.tickets:
+                yield Referenced(
+                    message_id=message_id,
+                    ticket=following(workspace.tickets[each.ticket_id], workspace),
+                    minted_for_sender=False,
+                    participant=_participates(sender, each.ticket_id, workspace),
+                )
+
+
+def unknown_threads(message: UserMessage, workspace: Workspace) -> Iterator[bytes]:
+    """The keys to keep of a mail that opened a ticket: of its root and of what it answers, where they lead to no ticket."""
+    found = list(thread_keys(message).items())
+    for message_id, key in dict((*found[:1], *found[-1:])).items():
+        known = threads.key_of(message_id)
+        if known not in workspace.sent and all(each.ticket_id is None for each in workspace.seen.get(known, ())):
+            yield key
 
 
 def event_snapshot(tx: Tx, event: MonitoringEvent, workspace: Workspace) -> EventSnapshot:

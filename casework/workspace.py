@@ -16,7 +16,7 @@ from itsm.token import ReplyToken
 from rules.snapshot import Said
 from store.entries import Entry
 from store.series_rows import SeriesRow
-from store.threads import MailSeen, MailSent
+from store.threads import MailSeen, MailSent, MailThread
 from store.undeliverable import Undeliverable
 
 BudgetKey = tuple[str, datetime]
@@ -54,6 +54,7 @@ class Workspace:
         self.tickets: dict[int, Ticket] = {}
         self.numbers: dict[int, int] = {}
         self.seen: dict[bytes, list[MailSeen]] = defaultdict(list)
+        self.threads: dict[bytes, list[MailThread]] = defaultdict(list)
         self.sent: dict[bytes, MailSent] = {}
         self.sent_by_id: dict[int, MailSent] = {}
         self.participants: dict[int, frozenset[str]] = {}
@@ -74,6 +75,7 @@ class Workspace:
         self.new_entries: list[Entry] = []
         self.text_words: dict[int, str] = {}  # of new entries by their id, where the parser has cut them
         self.new_seen: list[MailSeen] = []
+        self.new_threads: list[MailThread] = []
         self.new_links: list[tuple[int, int, str]] = []
         self.new_parts: list[PartRow] = []
         self.new_history: list[HistoryRow] = []

@@ -2,6 +2,8 @@
 
 from datetime import datetime
 
+import msgspec
+
 from itsm.decision import Decision, Reasons
 from itsm.envelope import Envelope, Outcome
 from itsm.service import Desk
@@ -46,34 +48,60 @@ def decide_mail(
     message = signal.message if isinstance(signal, DeliveryReport) else signal
     if snapshot.ours:
         return _recorded("own_mail", "This mail carries our own loop mark: we sent it.", trust)
-    judgement = same(message, participants_sha256, snapshot.seen, envelope.received_at)
-    if judgement.duplicate:
-        return _repeat(message, envelope, snapshot, judgement, trust=trust, ruleset=ruleset, desk=desk, now=now)
+    if message.kind is not MailKind.HUMAN:  # a program may reference one made-up mail in all that it ever sends
+        snapshot = msgspec.structs.replace(snapshot, threaded=())
+    case = _Case(
+        message=message,
+        envelope=envelope,
+        snapshot=snapshot,
+        judgement=same(message, participants_sha256, snapshot.seen, envelope.received_at),
+        trust=trust,
+        ruleset=ruleset,
+        desk=desk,
+        now=now,
+    )
+    if case.judgement.duplicate:
+        return _repeat(case)
     if snapshot.returned is not None and message.kind is MailKind.BOUNCE:
         return undelivered(signal, snapshot.returned, desk, trust=trust.level)
-    decision = _new(message, envelope, snapshot, judgement, trust=trust, ruleset=ruleset, desk=desk, now=now)
-    used = snapshot.budgets_used
+    decision, used = _new(case), snapshot.budgets_used
     return spending_told(with_breaker(decision, message, envelope, used=used, settings=ruleset.settings, desk=desk, now=now), used)
 
 
-def _new(
-    message: UserMessage,
-    envelope: Envelope,
-    snapshot: MailSnapshot,
-    judgement: Judgement,
-    *,
-    trust: TrustVerdict,
-    ruleset: Ruleset,
-    desk: Desk,
-    now: datetime,
-) -> Decision:
+class _Case(msgspec.Struct, frozen=True, kw_only=True):
+    """One mail with all that is known when it is judged."""
+
+    message: UserMessage
+    envelope: Envelope
+    snapshot: MailSnapshot
+    judgement: Judgement
+    trust: TrustVerdict
+    ruleset: Ruleset
+    desk: Desk
+    now: datetime
+
+    def judged(self) -> Verdict:
+        """What the rules say of it."""
+        return judge(self.ruleset, facts_of_mail(self.message, self.envelope, self.trust.level, self.snapshot.person))
+
+    def opened(self, verdict: Verdict, *, teams: tuple[str, ...], suggested_id: int | None = None, copy_of: int | None = None) -> Decision:
+        """A ticket of its own."""
+        return open_for_mail(
+            self.message, self.envelope, self.snapshot, verdict=verdict, trust=self.trust, ruleset=self.ruleset, desk=self.desk,
+            now=self.now, suggested_id=suggested_id, teams=teams, copy_of=copy_of,
+        )  # fmt: skip
+
+
+def _new(case: _Case) -> Decision:
     """The decision for a mail that was not here before."""
+    message, envelope, snapshot, ruleset, desk, now = case.message, case.envelope, case.snapshot, case.ruleset, case.desk, case.now
     against = screened(message, envelope, ruleset.settings)
     if against is not None:
-        return _recorded(*against, trust)
-    spoken = authority(message, trust, snapshot.reply_to, desk, now) if snapshot.reply_to is not None else None
-    trust = spoken.trust if spoken is not None else trust
-    verdict = judge(ruleset, facts_of_mail(message, envelope, trust.level, snapshot.person))
+        return _recorded(*against, case.trust)
+    spoken = authority(message, case.trust, snapshot.reply_to, desk, now) if snapshot.reply_to is not None else None
+    if spoken is not None:
+        case = msgspec.structs.replace(case, trust=spoken.trust)
+    trust, verdict = case.trust, case.judged()
     if verdict.suppress:
         return Decision(
             outcome=Outcome.SUPPRESSED, reasons=_reasons("suppressed_by_rule", "A rule suppresses it.", verdict, ruleset, trust)
@@ -90,33 +118,23 @@ def _new(
         return _recorded(
             f"{message.kind.value}_without_thread", "An automatic mail that answers nothing of ours is kept, not ticketed.", trust
         )
-    related = judgement.earlier.ticket_id if judgement.sameness is Sameness.REUSED_ID and judgement.earlier is not None else None
+    earlier = case.judgement.earlier
+    related = earlier.ticket_id if case.judgement.sameness is Sameness.REUSED_ID and earlier is not None else None
     if passed_on and found.ticket is not None:
         related = found.ticket.id
     teams = () if _chosen(verdict, desk) else teams_addressed(desk, message, envelope.forward_paths)
-    return open_for_mail(
-        message, envelope, snapshot, verdict=verdict, trust=trust, ruleset=ruleset, desk=desk, now=now, suggested_id=related, teams=teams
-    )
+    return case.opened(verdict, teams=teams, suggested_id=related)
 
 
-def _repeat(
-    message: UserMessage,
-    envelope: Envelope,
-    snapshot: MailSnapshot,
-    judgement: Judgement,
-    *,
-    trust: TrustVerdict,
-    ruleset: Ruleset,
-    desk: Desk,
-    now: datetime,
-) -> Decision:
+def _repeat(case: _Case) -> Decision:
     """A mail that was here before: nothing, unless this copy came to a team that no copy before came to (P2, fault F62).
 
     Only a mail that opened a ticket opens one for the other team too; an answer lands on its ticket whatever mailbox it took.
     """
-    earlier = judgement.earlier
+    message, envelope, snapshot, desk, trust = case.message, case.envelope, case.snapshot, case.desk, case.trust
+    earlier = case.judgement.earlier
     assert earlier is not None, "what is a duplicate is one of something"
-    reasons = Reasons(code=judgement.sameness.value, sentence="The same mail was here before.", trust=trust.level)
+    reasons = Reasons(code=case.judgement.sameness.value, sentence="The same mail was here before.", trust=trust.level)
     duplicate = Decision(outcome=Outcome.DUPLICATE, ticket_id=earlier.ticket_id, reasons=reasons)
     paths = [each.forward_paths for each in snapshot.seen]
     if any(each is None for each in paths):  # retention took an envelope: which teams had the mail is not known any more
@@ -125,13 +143,10 @@ def _repeat(
     left = tuple(each for each in teams_addressed(desk, message, envelope.forward_paths) if each not in served)
     if not left or earlier.ticket_id is None or match(snapshot, trust.level).strength is not Strength.NONE:
         return duplicate
-    verdict = judge(ruleset, facts_of_mail(message, envelope, trust.level, snapshot.person))
+    verdict = case.judged()
     if verdict.suppress or _chosen(verdict, desk) or snapshot.reply_to is not None:
         return duplicate
-    return open_for_mail(
-        message, envelope, snapshot, verdict=verdict, trust=trust, ruleset=ruleset, desk=desk, now=now, suggested_id=None, teams=left,
-        copy_of=earlier.ticket_id,
-    )  # fmt: skip
+    return case.opened(verdict, teams=left, copy_of=earlier.ticket_id)
 
 
 def _chosen(verdict: Verdict, desk: Desk) -> bool:

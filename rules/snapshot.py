@@ -77,7 +77,8 @@ class ActSnapshot(msgspec.Struct, frozen=True, kw_only=True):
 class MailSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     """The world around one mail. `budgets_used` is by (budget key, start of its window); `ours` that its loop mark is ours.
 
-    `person` is who the From address is said to belong to, which its trust level may or may not prove. `around` is the world of acts for the tickets the mail may reach, by their id.
+    `person` is who the From address is said to belong to, which its trust level may or may not prove. `threaded` are tickets that another mail
+    opened which references what this one does, on the same topic; nobody here saw what they reference. `around` is the world of acts for the tickets the mail may reach, by their id.
     """
 
     seen: tuple[SeenBefore, ...] = ()
@@ -90,6 +91,7 @@ class MailSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     sender_marked: bool = False  # the From address is known to be undeliverable
     reply_to: ReplyTo | None = None
     person: Person | None = None
+    threaded: tuple[Referenced, ...] = ()
     around: dict[int, ActSnapshot] = {}
 
     def is_sender(self, requester: str, sender: str) -> bool:

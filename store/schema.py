@@ -241,6 +241,15 @@ mail_seen = Table(  # every Message-ID that came in, for sameness and threading;
     Column("received_at", BigInteger, nullable=False),
 )
 
+mail_thread = Table(  # what a mail that opened a ticket references and nobody here saw, for others that reference it too
+    "mail_thread",
+    metadata,
+    desk(),
+    Column("key_sha256", LargeBinary, primary_key=True),  # sha256 of the Message-ID, NUL, and the topic
+    key("inbox_id"),
+    Column("ticket_id", BigInteger, nullable=False),
+)
+
 link = Table(
     "link",
     metadata,

@@ -12,7 +12,7 @@ from store.bulk import BulkInsert
 from store.chunking import in_lists
 from store.instants import from_column, to_column
 from store.lookup import Lookup, among
-from store.schema import inbox, mail_seen, outbox
+from store.schema import inbox, mail_seen, mail_thread, outbox
 from store.transaction import Tx
 
 
@@ -24,6 +24,11 @@ def key_of(message_id: str) -> bytes:
 def fallback_key_of(fallback_sha256: bytes) -> bytes:
     """The key a mail without Message-ID is found by."""
     return hashlib.sha256(b"fallback:" + fallback_sha256).digest()
+
+
+def thread_key_of(message_id: str, topic: str) -> bytes:
+    """The key that answers to a mail nobody here saw are found by: its Message-ID and what they are about."""
+    return key_of(f"{message_id}\0{topic}")
 
 
 class MailSeen(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +49,14 @@ class MailSent(msgspec.Struct, frozen=True, kw_only=True):
     outbox_id: int
     message_id: str
     recipient: str
+    ticket_id: int
+
+
+class MailThread(msgspec.Struct, frozen=True, kw_only=True):
+    """A mail that opened a ticket, under the key of a mail that it references and nobody here saw."""
+
+    key_sha256: bytes
+    inbox_id: int
     ticket_id: int
 
 
@@ -68,6 +81,31 @@ def seen_before(tx: Tx, keys: Iterable[bytes]) -> dict[bytes, list[MailSeen]]:
     for row in _seen(tx, keys):
         fields = {field: getattr(row, field) for field in MailSeen.__struct_fields__ if field != "received_at"}
         found.setdefault(row.key_sha256, []).append(MailSeen(**fields, received_at=from_column(row.received_at)))
+    return found
+
+
+_thread_values = attrgetter(*MailThread.__struct_fields__)
+_insert_threads = BulkInsert(mail_thread, *MailThread.__struct_fields__, "desk_id")
+
+
+def keep_threads(tx: Tx, threads: Sequence[MailThread]) -> None:
+    """Keep what mails reference, in one statement."""
+    _insert_threads(tx, [(*_thread_values(each), tx.desk_id) for each in threads])
+
+
+_threads = Lookup(
+    select(mail_thread)
+    .where(mail_thread.c.desk_id == bindparam("desk_id"), among(mail_thread.c.key_sha256))
+    .order_by(mail_thread.c.inbox_id)
+)
+
+
+def threads_of(tx: Tx, keys: Iterable[bytes]) -> dict[bytes, list[MailThread]]:
+    """Mails that opened tickets under these keys, oldest first."""
+    found: dict[bytes, list[MailThread]] = {}
+    for row in _threads(tx, keys):
+        fields = {field: getattr(row, field) for field in MailThread.__struct_fields__}
+        found.setdefault(row.key_sha256, []).append(MailThread(**fields))
     return found
 
 

@@ -7,7 +7,7 @@ from store import statistics
 from store.exclusive import exclusive
 from store.people_schema import WHOLE
 
-HEAD = "0007_expand"
+HEAD = "0008_expand"
 KNOWN = (
     "0001_expand",
     "0002_expand",
@@ -15,6 +15,7 @@ KNOWN = (
     "0004_expand",
     "0005_expand",
     "0006_expand",
+    "0007_expand",
     HEAD,
 )  # oldest first; a version that is not here was written by a newer triaged
 _version = Table(  # Alembic's own table, as it makes it

@@ -17,9 +17,11 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
 
 EXACT = "tests/rules/test_exact_guards.py"
 MAILS, FOLLOW_UP = "tests/rules/test_mail_decisions.py", "tests/rules/test_follow_up_policy.py"
+THREADS = "tests/rules/test_threads_of_mails_nobody_saw.py"
 GUARDS = (EXACT, "tests/rules/test_loop_guards.py", MAILS, "tests/rules/test_answers_and_trust.py")
 SUBJECTS = {
-    "threading": Subject(file="rules/threading.py", tests=(EXACT, MAILS, FOLLOW_UP)),
+    "threading": Subject(file="rules/threading.py", tests=(EXACT, THREADS, MAILS, FOLLOW_UP)),
+    "topic": Subject(file="rules/topic.py", tests=(THREADS,)),
     "sameness": Subject(file="rules/sameness.py", tests=(EXACT, MAILS, FOLLOW_UP)),
     "forwarding": Subject(file="rules/forwarding.py", tests=(EXACT, FOLLOW_UP)),
     "reopening": Subject(file="rules/reopening.py", tests=(EXACT, MAILS, FOLLOW_UP)),

@@ -35,7 +35,7 @@ def ref(number=1042, minted=False, participant=False, name="m@x", **fields):
 
 
 def test_strengths_are_stored_by_these_words():
-    assert [each.value for each in Strength] == ["minted", "participant", "reference", "subject", "none"]
+    assert [each.value for each in Strength] == ["minted", "participant", "reference", "subject", "thread", "topic", "none"]
 
 
 @pytest.mark.parametrize(
