@@ -28,6 +28,7 @@ MAX_SCANNED_NESTING = 40
 MAX_STATUS_BYTES = 1024 * 1024
 MAX_DIAGNOSTIC_CHARACTERS = 1_000
 LINES_ABOUT = 6
+MAX_ODD_ADDRESSES = 20  # recipients that are no plain address: looked for in each line
 STATUS_TYPES = frozenset({"message/delivery-status", "message/global-delivery-status"})
 RETURNED_TYPES = frozenset({"message/rfc822", "text/rfc822-headers", "message/global", "message/global-headers"})
 _ADDRESS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.\-]{1,64}@[A-Za-z0-9.\-]{1,255}")
@@ -60,7 +61,8 @@ def failed_recipients(raw: bytes, leaves: Sequence[Leaf], text: str, *, x_failed
     found = tuple(islice(_by_standard(leaves), MAX_RECIPIENTS))
     if found:
         names = [each.address for each in found]
-        return Failed(recipients=tuple(_completed(each, said, names) for each in found), certain=True)
+        about = _about_each(said, names)
+        return Failed(recipients=tuple(_completed(each, about) for each in found), certain=True)
     named = [each.strip() for each in x_failed.split(",")] if x_failed else []
     named = _distinct([*named, *_by_wording(raw)])
     certain = bool(named)
@@ -73,7 +75,8 @@ def failed_recipients(raw: bytes, leaves: Sequence[Leaf], text: str, *, x_failed
             or _distinct(_ADDRESS.findall(everything), mine)[:1]
             or _distinct(_returned_to(leaves, text), mine)
         )
-    recipients = tuple(_completed(ReportedRecipient(address=each), said, named) for each in named)
+    about = _about_each(said, named)
+    recipients = tuple(_completed(ReportedRecipient(address=each), about) for each in named)
     return Failed(recipients=recipients, certain=certain and bool(recipients))
 
 
@@ -192,9 +195,9 @@ def _returned_to(leaves: Sequence[Leaf], text: str) -> Iterator[str]:
             yield from (each.address for each in addresses(line[3:]))
 
 
-def _completed(recipient: ReportedRecipient, said: Sequence[str], names: Sequence[str]) -> ReportedRecipient:
+def _completed(recipient: ReportedRecipient, about_each: dict[str, str]) -> ReportedRecipient:
     """Status, permanence and reason from what the report says, the recipient's own diagnostic first."""
-    about = "\n".join(_about(said, recipient.address, names))[:MAX_ABOUT_CHARACTERS]
+    about = about_each[recipient.address.lower()]
     diagnostic = recipient.diagnostic or ""
     status = recipient.status
     if status is None or status.endswith(".0.0"):
@@ -211,18 +214,27 @@ def _completed(recipient: ReportedRecipient, said: Sequence[str], names: Sequenc
     )
 
 
-def _about(said: Sequence[str], address: str, names: Sequence[str]) -> list[str]:
-    """The lines about one recipient: from a line with the address to one with another; all, when no line has it."""
-    wanted, others = address.lower(), [each.lower() for each in names if each.lower() != address.lower()][:20]
-    out: list[str] = []
-    left = 0
-    for line in said:
+def _about_each(said: Sequence[str], names: Sequence[str]) -> dict[str, str]:
+    """What is said about each recipient: some lines from one with the address to one with another; all, when no line has it.
+
+    One way through the lines, however many recipients there are: a report may name hundreds in as many lines.
+    """
+    wanted = {each.lower() for each in names}
+    odd = [each for each in wanted if not _ADDRESS.fullmatch(each)][:MAX_ODD_ADDRESSES]
+    lines: dict[str, list[str]] = {each: [] for each in wanted}
+    left = dict[str, int]()
+    for line in said if len(wanted) > 1 else ():
         folded = line.lower()
-        if wanted in folded:
-            left = LINES_ABOUT
-        elif any(each in folded for each in others):
-            left = 0
-        if left:
-            out.append(line)
-            left -= 1
-    return out if out and others else list(said)
+        named = wanted.intersection(_addresses_in(folded)).union(each for each in odd if each in folded)
+        left = dict.fromkeys(named, LINES_ABOUT) if named else {each: more - 1 for each, more in left.items() if more > 1}
+        for each in left:
+            lines[each].append(line)
+    everything = "\n".join(said)[:MAX_ABOUT_CHARACTERS]
+    return {each: "\n".join(found)[:MAX_ABOUT_CHARACTERS] if found else everything for each, found in lines.items()}
+
+
+def _addresses_in(line: str) -> Iterator[str]:
+    """The addresses of a line, also without the signs around them that may belong to one: quotes, stops, `user=`."""
+    for found in _ADDRESS.findall(line):
+        bare = found.strip("\"'`*.-")
+        yield from (found, bare, bare.rpartition("=")[2])

@@ -4,10 +4,14 @@ import subprocess
 import sys
 
 from bench.figure import Figure, Unavailable
+from bench.mail import rows
 from bench.row import Row
 from bench.run import run
 from bench.subjects import SUBJECTS
 from bench.table import lines, verdict
+from intake.mail import parse
+
+MAIL = b"Return-Path: <>\nFrom: Ana <mailer-daemon@example.com>\nTo: desk@example.org\nSubject: failure notice\n\n<x@example.net>: user unknown\n"
 
 
 def scripted(order, name, *values, **more):
@@ -91,3 +95,21 @@ def test_every_subject_has_rows_and_an_unknown_one_is_refused_with_those_there_a
     done = subprocess.run([sys.executable, "-m", "bench", "--only", "smpt"], capture_output=True, text=True)
     assert done.returncode == 2
     assert all(name in done.stderr for name in SUBJECTS)
+
+
+def test_the_steps_of_a_mail_are_clocked_while_it_is_read_and_the_parser_is_left_as_it_was():
+    before = {name: getattr(parse, name) for names in rows.STEPS.values() for name in names}
+    plain = parse.parse_mail(MAIL)
+    used = dict.fromkeys(rows.STEPS, 0.0)
+    with rows.clocked(used):
+        assert parse.parse_mail(MAIL) == plain
+    assert all(used.values()), "each step takes some time"
+    assert {name: getattr(parse, name) for name in before} == before
+
+
+def test_the_shares_of_the_steps_are_the_whole(monkeypatch):
+    monkeypatch.setattr(rows, "corpus", lambda: (MAIL, MAIL))
+    shares = rows.shares()
+    assert list(shares) == [*rows.STEPS, rows.REST]
+    assert abs(sum(shares.values()) - 100) < 0.001
+    assert {row.figure.part for row in rows.ROWS if row.figure.part} == shares.keys()

@@ -183,3 +183,23 @@ def test_codes_and_actions_in_words():
     assert action_of("Relayed (to a gateway)") == "relayed"
     assert action_of("THIS IS A WARNING MESSAGE ONLY") == "delayed"
     assert action_of("went wrong") is None
+
+
+def test_each_of_many_recipients_has_the_reason_that_stands_by_its_name():
+    said = [("no mailbox here by that name. (#5.1.1)", "no_such_user"), ("the mailbox is full. (#5.2.2)", "full")]
+    names = [f"u{at:02}@example.net" for at in range(60)]
+    lines = "".join(f"<{name}>:\n{said[at % 2][0]}\n\n" for at, name in enumerate(names))
+    found = parse_mail(f"Return-Path: <>\nFrom: mailer-daemon@example.com\nSubject: failure notice\n\nHi.\n\n{lines}".encode())
+    assert isinstance(found, DeliveryReport)
+    assert {each.address: each.reason for each in found.recipients} == {name: said[at % 2][1] for at, name in enumerate(names)}
+
+
+@pytest.mark.parametrize("written", ["'x@example.net'", "user=x@example.net", "x@example.net.", "<X@EXAMPLE.NET>", "`x@example.net'"])
+def test_a_recipient_is_known_among_the_signs_around_it(written):
+    text = f"a@example.net: mailbox full (#5.2.2)\n\n{written}: no such user (#5.1.1)\n"
+    head = (
+        b"Return-Path: <>\nFrom: mailer-daemon@example.com\nX-Failed-Recipients: a@example.net, x@example.net\nSubject: failure notice\n\n"
+    )
+    found = parse_mail(head + text.encode())
+    assert isinstance(found, DeliveryReport)
+    assert {each.address: each.reason for each in found.recipients} == {"a@example.net": "full", "x@example.net": "no_such_user"}
