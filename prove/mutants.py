@@ -53,14 +53,14 @@ def survey(name: str, subject: Subject, *, say: bool, only: int | None = None, j
     warm.warm(subject.module, subject.tests)
     quickest, usual = _usual(name, subject, source)
     limit = LEAST_CPU_SECONDS + int(TIMES_THE_USUAL * usual)
+    reasons = tomllib.loads(EQUIVALENT.read_text()).get(name, {}) if EQUIVALENT.exists() else {}
     ran = dict[int, warm.Ran]()
     for each, one in _side_by_side(subject, source, found, quickest=quickest, cpu_seconds=limit, jobs=jobs):
         ran[each.place] = one
-    reasons = tomllib.loads(EQUIVALENT.read_text()).get(name, {}) if EQUIVALENT.exists() else {}
+        if say and not one.failed:
+            why = f"\n    equivalent: {reasons[signature(each)]}" if signature(each) in reasons else ""
+            print(f"{subject.file}:{each.line}: survived\n  - {each.before}\n  + {each.after}{why}", flush=True)
     survivors = tuple(each for each in found if not ran[each.place].failed)
-    for each in survivors if say else ():
-        why = f"\n    equivalent: {reasons[signature(each)]}" if signature(each) in reasons else ""
-        print(f"{subject.file}:{each.line}: survived\n  - {each.before}\n  + {each.after}{why}", flush=True)
     return Score(
         name=name,
         mutants=len(found),
