@@ -6,7 +6,7 @@ import sys
 import time
 import tomllib
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -20,7 +20,8 @@ ROOT = Path(__file__).resolve().parents[1]
 EQUIVALENT = Path(__file__).with_name("mutation") / "equivalent.toml"
 GOAL_PERCENT = 90
 LEAST_CPU_SECONDS, TIMES_THE_USUAL = 10, 5
-WALL_SECONDS = 300.0
+WALL_SECONDS = 1800.0
+UNLIMITED = 60.0  # seconds that every test may take, and more than any does
 MAX_KILLERS = 8  # tests that are run first
 UNCHANGED = -1  # the place of no mutant
 
@@ -51,11 +52,11 @@ def survey(name: str, subject: Subject, *, say: bool, only: int | None = None, j
     source = (ROOT / subject.file).read_text()
     found = [each for each in mutants_of(source) if only is None or each.line == only]
     warm.warm(subject.module, subject.tests)
-    quickest, usual = _usual(name, subject, source)
-    limit = LEAST_CPU_SECONDS + int(TIMES_THE_USUAL * usual)
+    usual = _usual(name, subject, source)
+    limit = LEAST_CPU_SECONDS + int(TIMES_THE_USUAL * sum(usual.values()))
     reasons = tomllib.loads(EQUIVALENT.read_text()).get(name, {}) if EQUIVALENT.exists() else {}
     ran = dict[int, warm.Ran]()
-    for each, one in _side_by_side(subject, source, found, quickest=quickest, cpu_seconds=limit, jobs=jobs):
+    for each, one in _side_by_side(subject, source, found, usual=usual, cpu_seconds=limit, jobs=jobs):
         ran[each.place] = one
         if say and not one.failed:
             why = f"\n    equivalent: {reasons[signature(each)]}" if signature(each) in reasons else ""
@@ -71,23 +72,28 @@ def survey(name: str, subject: Subject, *, say: bool, only: int | None = None, j
     )
 
 
-def _usual(name: str, subject: Subject, source: str) -> tuple[list[str], float]:
-    """The tests, the quickest first, and the seconds that they take in this order on the module as it is; they must pass."""
-    order: list[str] = []
+def _usual(name: str, subject: Subject, source: str) -> dict[str, float]:
+    """The tests, the quickest first, and the processor time of each on the module as it is, which they must pass in this order too."""
+    usual: dict[str, float] = {}
     for _ in range(2):  # as they stand, to measure each; then in the order that the mutants meet them in
         ran = warm.run(
-            subject.tests, module=subject.module, tree=mutated(source, UNCHANGED), order=order, cpu_seconds=600, wall_seconds=WALL_SECONDS
+            subject.tests,
+            module=subject.module,
+            tree=mutated(source, UNCHANGED),
+            usual=dict.fromkeys(usual, UNLIMITED),
+            cpu_seconds=600,
+            wall_seconds=WALL_SECONDS,
         )
         if ran.failed:
             raise SystemExit(
                 f"{name}: its tests fail without any mutant (exit code {ran.code}): {ran.seen.killer or ' '.join(subject.tests)}"
             )
-        order = sorted(ran.seen.seconds, key=lambda test: ran.seen.seconds[test])
-    return order, ran.seconds
+        usual = dict(sorted(ran.seen.seconds.items(), key=lambda each: each[1]))
+    return usual
 
 
 def _side_by_side(
-    subject: Subject, source: str, found: Sequence[Mutant], *, quickest: Sequence[str], cpu_seconds: int, jobs: int
+    subject: Subject, source: str, found: Sequence[Mutant], *, usual: Mapping[str, float], cpu_seconds: int, jobs: int
 ) -> Iterator[tuple[Mutant, warm.Ran]]:
     """Each mutant with how its tests ended. The tests that killed the last ones come first: neighbours often die of the same."""
     killers: deque[str] = deque(maxlen=MAX_KILLERS)
@@ -97,9 +103,14 @@ def _side_by_side(
         while waiting and len(running) < jobs:
             each = waiting.popleft()
             tree = mutated(source, each.place)
-            order = list(dict.fromkeys((*killers, *quickest)))
+            order = dict.fromkeys((*killers, *usual))
             child = warm.Child(
-                subject.tests, module=subject.module, tree=tree, order=order, cpu_seconds=cpu_seconds, wall_seconds=WALL_SECONDS
+                subject.tests,
+                module=subject.module,
+                tree=tree,
+                usual={test: usual[test] for test in order},
+                cpu_seconds=cpu_seconds,
+                wall_seconds=WALL_SECONDS,
             )
             running.append((each, child))
         time.sleep(warm.PAUSE_SECONDS)

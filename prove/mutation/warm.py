@@ -11,7 +11,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import CodeType, ModuleType
 
@@ -22,11 +22,12 @@ ROOT = Path(__file__).resolve().parents[2]
 PYTEST = ("-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:randomly", "--no-header", "--tb=no", "--hypothesis-seed=0")
 MEMORY_BYTES = 4 << 30
 NO_TESTS = 5  # pytest's exit code
+LEAST_TEST_SECONDS, TIMES_THE_USUAL = 2.0, 10  # of processor time, that a test may take
 PAUSE_SECONDS = 0.01  # between two looks at a child
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
-    """What a child tells of its tests: the one that failed, if one did, and how long each took."""
+    """What a child tells of its tests: the one that failed, if one did, and the processor time that each took."""
 
     killer: str = ""
     seconds: dict[str, float] = {}
@@ -66,10 +67,14 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 class _Watching:
-    """A plugin of the child's pytest: runs the tests in the order given, those it does not name last, and keeps which failed."""
+    """A plugin of the child's pytest: runs the tests in the order of `usual`, those it does not name last, and keeps which failed.
 
-    def __init__(self, order: Sequence[str]) -> None:
-        self.place = {each: at for at, each in enumerate(order)}
+    A test that takes far more processor time than is usual ends the child: nobody waits for a loop without end through all the tests.
+    """
+
+    def __init__(self, usual: Mapping[str, float]) -> None:
+        self.place = {each: at for at, each in enumerate(usual)}
+        self.usual = usual
         self.killer, self.seconds = "", dict[str, float]()
 
     @pytest.hookimpl(trylast=True)
@@ -77,9 +82,18 @@ class _Watching:
         """The order; all of them stay."""
         items.sort(key=lambda each: self.place.get(each.nodeid, len(self.place)))
 
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
+        """A test within its limit."""
+        began, usual = time.process_time(), self.usual.get(item.nodeid)
+        if usual is not None:
+            signal.setitimer(signal.ITIMER_PROF, LEAST_TEST_SECONDS + TIMES_THE_USUAL * usual)
+        yield
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        self.seconds[item.nodeid] = time.process_time() - began
+
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """One phase of one test."""
-        self.seconds[report.nodeid] = self.seconds.get(report.nodeid, 0.0) + report.duration
         if report.failed and not self.killer:
             self.killer = report.nodeid
 
@@ -126,7 +140,8 @@ def _imported(module: ModuleType) -> set[str]:
 class Child:
     """Tests that run in a child of ours, against the mutant if a tree is given; `ended` says how they ended.
 
-    The limit that counts is processor time, which a busy machine does not shorten; the wall is for a child that only waits.
+    `usual` is the processor time of tests, in the order in which they are run before all others; each has ten times as much.
+    The limits that count are of processor time, which a busy machine does not shorten; the wall is for a child that only waits.
     """
 
     def __init__(
@@ -135,7 +150,7 @@ class Child:
         *,
         module: str = "",
         tree: ast.Module | None = None,
-        order: Sequence[str] = (),
+        usual: Mapping[str, float] | None = None,
         cpu_seconds: int,
         wall_seconds: float,
     ) -> None:
@@ -145,7 +160,7 @@ class Child:
         self.until = self.began + wall_seconds
         self.pid = os.fork()
         if self.pid == 0:
-            self._live(order)
+            self._live(usual or {})
 
     def ended(self) -> Ran | None:
         """How it ended; None while it runs. One that is past its wall is killed."""
@@ -164,10 +179,10 @@ class Child:
         told = self.told.read()
         self.told.close()
         seen = msgspec.json.decode(told, type=Seen) if told else Seen()
-        limit = limit or ("processor time" if code == -signal.SIGXCPU else "")
+        limit = limit or ("processor time" if code in (-signal.SIGXCPU, -signal.SIGPROF) else "")
         return Ran(code=code, seconds=time.monotonic() - self.began, limit=limit, seen=seen)
 
-    def _live(self, order: Sequence[str]) -> None:
+    def _live(self, usual: Mapping[str, float]) -> None:
         """The child's whole life: limits, the mutant in its place, the tests; never returns."""
         code = 1
         try:
@@ -180,7 +195,7 @@ class Child:
             if self.tree is not None:
                 file = ROOT / (self.module.replace(".", "/") + ".py")
                 sys.meta_path.insert(0, _Finder(self.module, compile(self.tree, str(file), "exec"), file))
-            watching = _Watching(order)
+            watching = _Watching(usual)
             code = int(pytest.main([*PYTEST, *self.tests], plugins=[watching]))
             self.told.write(msgspec.json.encode(Seen(killer=watching.killer, seconds=watching.seconds)))
             self.told.flush()
@@ -193,12 +208,12 @@ def run(
     *,
     module: str = "",
     tree: ast.Module | None = None,
-    order: Sequence[str] = (),
+    usual: Mapping[str, float] | None = None,
     cpu_seconds: int,
     wall_seconds: float,
 ) -> Ran:
     """Run the tests in a child and wait for its end."""
-    child = Child(tests, module=module, tree=tree, order=order, cpu_seconds=cpu_seconds, wall_seconds=wall_seconds)
+    child = Child(tests, module=module, tree=tree, usual=usual, cpu_seconds=cpu_seconds, wall_seconds=wall_seconds)
     while (ran := child.ended()) is None:
         time.sleep(PAUSE_SECONDS)
     return ran

@@ -66,14 +66,14 @@ def test_a_subject_and_its_tests_are_there_and_each_mutant_is_python(name):
 def test_a_mutant_that_a_test_notices_is_killed():
     line = next(at for at, text in enumerate((ROOT / "rules/sameness.py").read_text().split("\n"), 1) if "minutes=30" in text)
     command = [sys.executable, "-m", "prove.mutants", "--only", "sameness", "--line", str(line)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=110, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "1 of 1 mutants killed" in done.stdout
 
 
 def test_what_is_recorded_is_the_whole_of_a_module():
     command = [sys.executable, "-m", "prove.mutants", "--only", "sameness", "--line", "1", "--record"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=110, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280, check=False)
     assert done.returncode == 2
     assert "--record keeps whole modules" in done.stderr
 
@@ -86,7 +86,7 @@ tests = ["tests/rules/test_exact_guards.py"]
 warm.warm("rules.sameness", tests)
 tree = ast.parse(Path("rules/sameness.py").read_text())
 def run(tree, *order):
-    return warm.run(tests, module="rules.sameness", tree=tree, order=order, cpu_seconds=60, wall_seconds=100).seen
+    return warm.run(tests, module="rules.sameness", tree=tree, usual=dict.fromkeys(order, 10.0), cpu_seconds=60, wall_seconds=250).seen
 first = run(tree)
 names = list(first.seconds)
 again = run(tree, names[-1], "a test that is not there")
@@ -96,7 +96,7 @@ print(json.dumps({"names": names, "again": list(again.seconds), "noticed": [run(
 
 
 def test_a_child_runs_all_the_tests_in_the_order_that_it_is_given_and_tells_which_failed():
-    done = subprocess.run([sys.executable, "-c", IN_ORDER], cwd=ROOT, capture_output=True, text=True, timeout=110, check=False)
+    done = subprocess.run([sys.executable, "-c", IN_ORDER], cwd=ROOT, capture_output=True, text=True, timeout=280, check=False)
     found = json.loads(done.stdout)
     assert found["again"] == [found["names"][-1], *found["names"][:-1]]
     killer, alone = found["noticed"]
@@ -109,10 +109,28 @@ import ast
 from prove.mutation import warm
 tests = ["tests/rules/test_exact_guards.py"]
 warm.warm("rules.sameness", tests)
-print(warm.run(tests, module="rules.sameness", tree=ast.parse("while True: pass"), cpu_seconds=1, wall_seconds=100).limit)
+print(warm.run(tests, module="rules.sameness", tree=ast.parse("while True: pass"), cpu_seconds=1, wall_seconds=250).limit)
 """
 
 
 def test_a_mutant_that_never_ends_is_ended():
-    done = subprocess.run([sys.executable, "-c", ENDLESS], cwd=ROOT, capture_output=True, text=True, timeout=110, check=False)
+    done = subprocess.run([sys.executable, "-c", ENDLESS], cwd=ROOT, capture_output=True, text=True, timeout=280, check=False)
+    assert done.stdout.strip() == "processor time", done.stderr
+
+
+ENDLESS_WITHIN_A_TEST = """
+import ast
+from pathlib import Path
+from prove.mutation import warm
+tests = ["tests/rules/test_exact_guards.py"]
+warm.warm("rules.sameness", tests)
+source = Path("rules/sameness.py").read_text()
+usual = warm.run(tests, module="rules.sameness", tree=ast.parse(source), cpu_seconds=60, wall_seconds=250).seen.seconds
+endless = ast.parse(source.replace("    if ", "    while True: pass\\n    if ", 1))
+print(warm.run(tests, module="rules.sameness", tree=endless, usual=usual, cpu_seconds=10**6, wall_seconds=250).limit)
+"""
+
+
+def test_a_test_that_takes_ten_times_its_usual_time_is_ended_alone():
+    done = subprocess.run([sys.executable, "-c", ENDLESS_WITHIN_A_TEST], cwd=ROOT, capture_output=True, text=True, timeout=280, check=False)
     assert done.stdout.strip() == "processor time", done.stderr
