@@ -45,7 +45,9 @@ def sample(event: Event, *, trusted: bool = True) -> Notification:
     )
 
 
-def preview(event: Event, *, identity: Identity = SAMPLE_IDENTITY, templates: str = "", trusted: bool = True) -> Rendered:
+def preview(
+    event: Event, *, identity: Identity = SAMPLE_IDENTITY, templates: str = "", language: str = "", trusted: bool = True
+) -> Rendered:
     """The mail of an event with sample facts; raises NoMailbox when the identity has no usable address."""
     request = RenderRequest(
         notification=sample(event, trusted=trusted),
@@ -55,6 +57,7 @@ def preview(event: Event, *, identity: Identity = SAMPLE_IDENTITY, templates: st
         date=SAMPLE_INSTANT,
         reply_token="sample" if event is Event.COMMAND_RESULT or event.value.startswith("team_") else "",
         templates=templates,
+        language=language,
     )
     return render(request)
 

@@ -1,9 +1,12 @@
 """A notification becomes bytes: the event's text, HTML out of the same blocks, and a plain notice when a template fails (F67)."""
 
+from collections.abc import Iterator
 from datetime import datetime
+from pathlib import Path
 
 import msgspec
 
+from itsm.language import lookup
 from itsm.notification import NULL_REVERSE_PATH, Event, Notification
 from itsm.token import VERP_PREFIX
 from notifier import blocks
@@ -13,6 +16,7 @@ from notifier.events import may_repeat, stated
 from notifier.sandbox import SHELL, SHIPPED, NotATemplate, has_text, render_text, shell_environment
 
 SUBJECT_MARK = "Subject: "
+USUAL_LANGUAGE = "en"  # of texts that stand in no folder of a language
 ACCENTS: dict[Event, str] = {
     Event.ACKNOWLEDGED: "#2563eb",
     Event.REPLY: "#2563eb",
@@ -40,7 +44,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
 class RenderRequest(msgspec.Struct, frozen=True, kw_only=True):
     """One notification with everything its bytes depend on.
 
-    `reply_token` goes into the reply address, "" for none. `templates` is a directory of own texts, "" for none; `plain` leaves every template out, after one brought a child down.
+    `reply_token` goes into the reply address, "" for none. `templates` is a directory of own texts, "" for none, and `language` the reader's, "" when nobody knows; `plain` leaves every template out, after one brought a child down.
     """
 
     notification: Notification
@@ -51,6 +55,7 @@ class RenderRequest(msgspec.Struct, frozen=True, kw_only=True):
     reply_token: str = ""
     files: tuple[File, ...] = ()
     templates: str = ""
+    language: str = ""
     plain: bool = False
 
 
@@ -69,18 +74,23 @@ class Unrenderable(msgspec.Struct, frozen=True, kw_only=True, tag="unrenderable"
 
 
 class Words(msgspec.Struct, frozen=True, kw_only=True):
-    """What a mail says, before it is one."""
+    """What a mail says, before it is one, and in which language."""
 
     subject: str
     blocks: tuple[Block, ...]
     fallback: str | None = None
+    language: str = USUAL_LANGUAGE
 
 
 def render(request: RenderRequest) -> Rendered:
     """Render and compose; pure but for reading templates. Raises NoMailbox when an address is none, and nothing else."""
     told, identity = request.notification, request.identity
     facts = stated(told, {"desk_name": identity.name, "desk_address": identity.address})
-    words = notice(facts, "rendering crashed or took too long") if request.plain else words_of(told.event, facts, request.templates)
+    words = (
+        notice(facts, "rendering crashed or took too long")
+        if request.plain
+        else words_of(told.event, facts, request.templates, request.language)
+    )
     draft = Draft(
         event=told.event,
         subject=words.subject,
@@ -97,6 +107,7 @@ def render(request: RenderRequest) -> Rendered:
         date=request.date,
         reply_address=reply_address(identity.address, request.reply_token) if request.reply_token else "",
         files=request.files,
+        language=words.language,
     )
     path = "" if told.event in NULL_REVERSE_PATH else f"{VERP_PREFIX}{request.verp}@{identity.domain}"
     return Rendered(reverse_path=path, message=compose(draft), fallback=words.fallback)
@@ -108,17 +119,25 @@ def reply_address(desk_address: str, token: str) -> str:
     return f"{local}+{token}@{domain}"
 
 
-def words_of(event: Event, facts: dict[str, str], templates: str = "") -> Words:
-    """The event's text: the desk's own, else the one we ship, else a plain notice; a notice is never lost."""
+def words_of(event: Event, facts: dict[str, str], templates: str = "", language: str = "") -> Words:
+    """The event's text: the desk's own in the reader's language, else its own, else the one we ship, else a plain notice; never none."""
     because = None
-    for directory in (templates, str(SHIPPED)):
-        if not directory or not has_text(directory, event):
+    for directory, spoken in _folders(templates, language):
+        if not has_text(directory, event):
             continue
         try:
-            return _read(event, render_text(directory, event, facts), because)
+            return msgspec.structs.replace(_read(event, render_text(directory, event, facts), because), language=spoken)
         except NotATemplate as error:
             because = because or str(error)
     return notice(facts, because or f"there is no {event.value}.txt")
+
+
+def _folders(templates: str, language: str) -> Iterator[tuple[str, str]]:
+    """Where a text may stand, best first, each with the language it is in."""
+    if templates:
+        yield from ((str(Path(templates, tag)), tag) for tag in lookup(language))
+        yield templates, USUAL_LANGUAGE
+    yield str(SHIPPED), USUAL_LANGUAGE
 
 
 def notice(facts: dict[str, str], because: str) -> Words:
@@ -141,6 +160,7 @@ def html_of(event: Event, words: Words, facts: dict[str, str]) -> str:
     """The blocks in the one shell, which escapes whatever is not markup of ours."""
     shell = shell_environment().get_template(SHELL)
     return shell.render(
+        language=words.language,
         title=words.subject,
         number=facts["number"],
         desk_name=facts["desk_name"],

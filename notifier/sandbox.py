@@ -21,6 +21,7 @@ SHIPPED = Path(__file__).parent / "templates"
 SHELL = "shell.html"
 MAX_TEMPLATE_CHARACTERS = 64 * 1024
 MAX_OUTPUT_CHARACTERS = 256 * 1024
+MAX_FOLDERS = 64  # whose texts are kept: one for each language in use
 FILTERS: dict[str, Callable[[str], str]] = {
     "quoted": lambda text: fence(Kind.QUOTED, text),
     "said": lambda text: fence(Kind.SAID, text),
@@ -100,7 +101,7 @@ def _check(environment: AnyEnvironment, source: str, file: str, facts: tuple[str
             raise NotATemplate(f"{where}: there is no fact {node.name} for this event; there are {', '.join(facts)}")
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=MAX_FOLDERS)
 def text_environment(directory: str) -> Environment:
     """The event texts of one directory; templates are read again when their files change."""
     environment = Environment(loader=EventLoader(directory), undefined=StrictUndefined, autoescape=False, **LAYOUT)

@@ -59,7 +59,10 @@ class NotifierSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 
     folder: Annotated[str, Meta(description="Folder for .eml files while no relay is set; empty: `outbox` in the data directory.")] = ""
     relay: Annotated[RelaySettings | None, Meta(description="The relay, `[notifier.relay]`.")] = None
-    templates: Annotated[str, Meta(description="Folder with texts of your own; for those it lacks ours are used.")] = ""
+    templates: Annotated[
+        str,
+        Meta(description="Folder with texts of your own, and folders in it such as de for languages; for those it lacks ours are used."),
+    ] = ""
     give_up_after_days: Annotated[int, Meta(description="Retries end after this many days (RFC 5321 4.5.4.1: 4 to 5).", ge=1)] = 5
     stale_acknowledgement_hours: Annotated[
         int, Meta(description="An acknowledgement that waited longer than this is not sent any more, in hours.", ge=1)

@@ -9,6 +9,7 @@ import structlog
 from prometheus_client import Counter, Gauge
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponential
 
+from itsm.address import canonical
 from itsm.errors import Transient
 from itsm.identifier import milliseconds_of
 from itsm.notification import Notification
@@ -20,7 +21,7 @@ from notifier.record import Recorder
 from notifier.render import Identity, Rendered, RenderRequest, Unrenderable
 from notifier.settings import NotifierSettings
 from notifier.submit import Deferred, Submission, Submitter
-from store import outbox
+from store import outbox, people
 from store.outbox import ClaimedNotification
 from store.step import step
 from store.store import Store
@@ -182,15 +183,28 @@ class Notifier:
         if not fresh:
             return []
         threads = await self._store.aread(lambda tx: outbox.thread_before(tx, [each.notification for each in fresh]))
+        languages = await self._languages([each.notification.recipient for each in fresh])
         files = await self._files.of([each.notification for each in fresh])
-        requests = [self._request(each, threads.get(each.notification.id, ()), files.get(each.notification.id, ())) for each in fresh]
+        requests = [
+            self._request(
+                each,
+                threads.get(each.notification.id, ()),
+                files.get(each.notification.id, ()),
+                languages.get(canonical(each.notification.recipient), ""),
+            )
+            for each in fresh
+        ]
         answers = list(await self._run_batch("render", [msgspec.msgpack.encode(each) for each in requests]))
         if len(answers) > 1:  # one may have spoilt the batch for all
             for at in [at for at, answer in enumerate(answers) if answer is None]:
                 answers[at] = (await self._run_batch("render", [msgspec.msgpack.encode(requests[at])]))[0]
         return [_plain(request) if answer is None else decode_answer(answer) for request, answer in zip(requests, answers, strict=True)]
 
-    def _request(self, claimed: ClaimedNotification, thread: tuple[str, ...], files: tuple[File, ...]) -> RenderRequest:
+    async def _languages(self, recipients: Sequence[str]) -> dict[str, str]:
+        """The readers' languages, which only texts of the desk's own can speak."""
+        return await self._store.aread(lambda tx: people.languages(tx, recipients)) if self._settings.templates else {}
+
+    def _request(self, claimed: ClaimedNotification, thread: tuple[str, ...], files: tuple[File, ...], language: str = "") -> RenderRequest:
         """What the bytes depend on; a mail that answers nothing of its own goes into the thread its reader knows."""
         told = claimed.notification
         if told.in_reply_to is None and not told.references and thread:
@@ -204,6 +218,7 @@ class Notifier:
             reply_token=self._reply_token(told),
             files=files,
             templates=self._settings.templates,
+            language=language,
         )
 
     def _reply_token(self, told: Notification) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from itsm.address import canonical, is_mailbox
+from itsm.language import is_language_tag
 from itsm.person import Organisation, Person
 
 MAX_ROWS = 100_000
@@ -16,7 +17,6 @@ MAX_ADDRESSES = 20  # of a person
 MAX_MISTAKES = 50  # told at once
 PEOPLE_COLUMNS = ("address", "name", "aliases", "organisation", "vip", "language", "time_zone")
 ORGANISATION_COLUMNS = ("key", "name", "domains")
-_LANGUAGE = re.compile(r"[a-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,2}")
 _KEY = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 _DOMAIN = re.compile(r"[a-z0-9\u00a1-\uffff](?:[a-z0-9.\u00a1-\uffff-]{0,251}[a-z0-9\u00a1-\uffff])?")
 _YES, _NO = frozenset({"yes", "true", "1"}), frozenset({"", "no", "false", "0"})
@@ -126,7 +126,7 @@ def _person(given: dict[str, str], time_zones: frozenset[str]) -> Person | str:
     vip, language, time_zone = given.get("vip", "").lower(), given.get("language", ""), given.get("time_zone", "")
     if vip not in _YES | _NO:
         return f"vip is yes or no, not {vip!r}"
-    if language and not _LANGUAGE.fullmatch(language):
+    if language and not is_language_tag(language):
         return f"{language!r} is no language tag such as en or pt-BR (RFC 5646)"
     if time_zone and time_zone not in time_zones:
         return f"there is no time zone {time_zone!r}; they look like Europe/Paris"

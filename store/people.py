@@ -31,6 +31,17 @@ _organisations = Lookup(
     .where(organisation_domain.c.desk_id == bindparam("desk_id"), among(organisation_domain.c.domain))
 )
 
+_languages = Lookup(
+    select(person_address.c.address, person.c.language)
+    .select_from(person_address.join(person, (person.c.desk_id == person_address.c.desk_id) & (person.c.id == person_address.c.person_id)))
+    .where(person_address.c.desk_id == bindparam("desk_id"), among(person_address.c.address))
+)
+
+
+def languages(tx: Tx, addresses: Iterable[str]) -> dict[str, str]:
+    """The language of whoever is known by each of these addresses, by canonical address; those without one are missing."""
+    return {row.address: row.language for row in _languages(tx, {canonical(each) for each in addresses}) if row.language}
+
 
 def by_addresses(tx: Tx, addresses: Iterable[str]) -> dict[str, Person]:
     """Who writes from each of these addresses. One of nobody we know belongs to the organisation of its domain, with id 0."""

@@ -67,6 +67,13 @@ def test_people_are_imported_shown_and_their_tickets_entered(site: Site) -> None
     assert "Ana" in site.command("people", "list", "--organisation", "acme", "--vip").out
     assert site.command("people", "list", "--json").json()[0]["address"] == "ana@acme.example"
     assert "nobody" in site.command("people", "list", "--organisation", "none").err
+    (site.directory / "newer.csv").write_text("address,organisation\nbo@acme.example,acme\n")
+    newer = ("people", "import", str(site.directory / "newer.csv"), "--absent", "detach")
+    assert [each["kind"] for each in site.command(*newer, "--json").json()] == ["added", "detached"]
+    assert "2 changes written" in site.command(*newer, "--apply").err
+    assert "bo@acme.example" in site.command("people", "list", "--organisation", "acme").out
+    assert "nobody" in site.command("people", "list", "--organisation", "acme", "--vip").err
+    assert site.command("people", "import", people, "--apply", "--json").json()[0]["kind"] == "changed"
     entered = site.command("ticket", "new", "--for", "a@mail.example", "--text", "Called.", "Phone: no network")
     assert entered.out.strip() == "INC-1001"
     assert site.command("ticket", "new", "--quiet", "--json", "Walk-in").json()[0]["number"] == "INC-1002"

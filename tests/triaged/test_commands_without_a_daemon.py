@@ -131,6 +131,10 @@ def test_a_mail_is_previewed_as_it_would_be_sent(say, site) -> None:
     said = site.command("preview", "resolved")
     assert said.code == 1
     assert "The template failed" in said.err
+    (templates / "de").mkdir()
+    (templates / "de" / "resolved.txt").write_text("Subject: Erledigt\n\nDas ist erledigt.\n")
+    assert "Das ist erledigt." in site.command("preview", "resolved", "--language", "de-AT").out
+    assert "no language tag" in site.command("preview", "resolved", "--language", "de/..").err
 
 
 def test_without_a_database_a_command_says_what_to_do(site) -> None:
