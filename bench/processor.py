@@ -23,6 +23,12 @@ def used_seconds(root: int) -> float:
     return sum(used for process, used in ticks.items() if _below(process, root, parents)) / TICKS_A_SECOND
 
 
+def busy_seconds() -> float:
+    """What all processes of the machine have used, the system's own time in it, and the time a hypervisor took away."""
+    user, nice, system, _idle, _waiting, *rest = (int(each) for each in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9])
+    return (user + nice + system + sum(rest)) / TICKS_A_SECOND
+
+
 def below_seconds() -> float:
     """What the processes below this one have used, this one left out: the servers that are measured, not their clients."""
     return used_seconds(os.getpid()) - time.process_time()

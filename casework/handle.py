@@ -29,7 +29,7 @@ from rules.resend import only_counts, touch
 from rules.ruleset import facts_of_mail
 from rules.snapshot import EventSnapshot
 from rules.undelivered import lifted
-from store import inbox, series_rows, stripes, tickets, timers
+from store import outcomes, series_rows, stripes, tickets, timers
 from store.transaction import Tx
 
 
@@ -39,7 +39,7 @@ def handle(tx: Tx, parts: Sequence[Part], casework: Casework, resends: Resends |
     Runs inside the caller's transaction. A part that waits for the mail it answers has no outcome yet; one that another process
     decided meanwhile is left out. `resends` has counts that are not written yet: those of the series at hand are written with them.
     """
-    decided = inbox.decided_meanwhile(tx, ((part.envelope.id, part.seq) for part in parts))
+    decided = outcomes.decided_meanwhile(tx, ((part.envelope.id, part.seq) for part in parts))
     if decided:
         parts = [part for part in parts if (part.envelope.id, part.seq) not in decided]
     parts = [_extracted(_from_the_person(part, casework), casework) for part in parts]
@@ -50,8 +50,7 @@ def handle(tx: Tx, parts: Sequence[Part], casework: Casework, resends: Resends |
     applier = Applier(tx, workspace, casework, expected=len(parts))
     handled = [_handle_one(tx, part, workspace, applier, casework) for part in parts]
     applier.flush()
-    outcomes = [(each.part.envelope.id, each.part.seq, each.outcome) for each in handled if each.outcome is not None]
-    inbox.record_outcomes(tx, outcomes)
+    outcomes.record(tx, [(each.part.envelope.id, each.part.seq, each.outcome) for each in handled if each.outcome is not None])
     return handled if resends is None else [_with_known(each, workspace, casework) for each in handled]
 
 

@@ -18,7 +18,7 @@ from casework.context import Casework
 from casework.workspace import Workspace
 from itsm.envelope import MAIL_FORMAT, Envelope, Outcome
 from rules.resend import Touch, together, touched
-from store import inbox, same_bodies, series_rows, tickets
+from store import inbox, outcomes, same_bodies, series_rows, tickets
 from store.series_rows import SeriesRow
 from store.transaction import Tx
 
@@ -151,7 +151,7 @@ class Resends:
         when somebody else decided one of the envelopes.
         """
         held = self._holding(tx, repeats, stale)
-        inbox.record_same(tx, [(each.envelope.id, each.parts) for each in held], Outcome.DUPLICATE)
+        outcomes.record_same(tx, [(each.envelope.id, each.parts) for each in held], Outcome.DUPLICATE)
         tx.on_commit(lambda: self._stored(held))
         return held
 

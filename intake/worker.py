@@ -24,7 +24,7 @@ from intake.signing_keys import SigningKeys
 from itsm.envelope import MAIL_FORMAT, Outcome
 from itsm.errors import Conflict, Transient, Unreadable
 from rules.authentication import is_to_be_verified
-from store import inbox
+from store import inbox, outcomes
 from store.inbox import Claimed
 from store.step import step
 from store.store import Store
@@ -298,7 +298,7 @@ class Triage:
         casework = self._casework()
 
         def work(tx: Tx) -> list[Handled]:
-            inbox.begin_parts(tx, counts)
+            outcomes.begin(tx, counts)
             return handle(tx, parts, casework, self._resends)
 
         for _ in range(MAX_DECISIONS_AGAIN):

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +47,8 @@ def _wheel() -> Path:
 class PostgresServer:
     """One server on a free port. `durable` keeps its promises through a crash; without it tests are quick."""
 
-    def __init__(self, folder: Path, *, durable: bool = False) -> None:
-        """Make the data directory and start; `folder` must be new."""
+    def __init__(self, folder: Path, *, durable: bool = False, settings: Mapping[str, str] | None = None) -> None:
+        """Make the data directory and start; `folder` must be new. `settings` overrule those of `SETTINGS`."""
         folder.mkdir(parents=True)
         self.folder, self._data = folder, folder / "data"
         self._as: dict[str, Any] = {"user": USER, "group": "nogroup", "extra_groups": []} if os.geteuid() == 0 else {}
@@ -59,9 +60,9 @@ class PostgresServer:
         self._environment = {"PATH": os.environ.get("PATH", ""), "LC_ALL": "C", "TZ": "UTC"}
         self._call("initdb", "-D", self._data, "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync")
         (self.port,) = free_ports(1)
-        settings = SETTINGS | ({} if durable else NOT_DURABLE) | {"port": str(self.port)}
+        chosen = SETTINGS | ({} if durable else NOT_DURABLE) | dict(settings or {}) | {"port": str(self.port)}
         with (self._data / "postgresql.conf").open("a") as file:
-            file.writelines(f"{name} = '{value}'\n" for name, value in settings.items())
+            file.writelines(f"{name} = '{value}'\n" for name, value in chosen.items())
         self.process: subprocess.Popen[bytes] | None = None
         self.start()
 

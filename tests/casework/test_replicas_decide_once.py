@@ -139,7 +139,7 @@ def test_awake_at_the_same_moment_as_its_successor_it_waits_and_finds_the_work_d
 def test_without_looking_again_it_would_never_get_out_of_the_conflict(desk, mail, monkeypatch):
     parts, stalled = lost_claim(desk, mail)
     desk.triage()
-    monkeypatch.setattr(casework_handle.inbox, "decided_meanwhile", lambda tx, keys: set())
+    monkeypatch.setattr(casework_handle.outcomes, "decided_meanwhile", lambda tx, keys: set())
     with pytest.raises(Conflict):
         stalled.write(lambda tx: handle(tx, parts, desk.casework)).result(60)
     stalled.close()

@@ -11,7 +11,7 @@ import pytest
 from itsm.decision import Reasons
 from itsm.envelope import Channel, Envelope, Outcome
 from itsm.errors import Conflict
-from store import inbox, parts, step, totals, verify
+from store import inbox, outcomes, parts, step, totals, verify
 from store.inbox import DONE, MAX_ATTEMPTS, PENDING, QUARANTINED, Claimed, InboxRow
 from store.schema import CHUNK_BYTES
 from store.settings import StoreSettings
@@ -29,8 +29,8 @@ def ids(claimed: list[Claimed]) -> list[int]:
     return [each.envelope.id for each in claimed]
 
 
-def record(store: Store, *outcomes: tuple[int, int, Outcome]) -> None:
-    store.write(lambda tx: inbox.record_outcomes(tx, outcomes)).result(10)
+def record(store: Store, *named: tuple[int, int, Outcome]) -> None:
+    store.write(lambda tx: outcomes.record(tx, named)).result(10)
 
 
 def fail(store: Store, claimed: list[Claimed]) -> None:
@@ -99,8 +99,8 @@ def test_a_claim_ends_at_its_bytes_but_takes_at_least_one(store: Store, arrive: 
 def test_an_envelope_is_done_when_every_part_has_an_outcome(store: Store, arrive: Arrive) -> None:
     inbox_id = arrive()
     claim(store)
-    store.write(lambda tx: inbox.begin_parts(tx, [(inbox_id, 3)])).result(10)
-    store.write(lambda tx: inbox.begin_parts(tx, [])).result(10)
+    store.write(lambda tx: outcomes.begin(tx, [(inbox_id, 3)])).result(10)
+    store.write(lambda tx: outcomes.begin(tx, [])).result(10)
     record(store, (inbox_id, 0, Outcome.CREATED), (inbox_id, 2, Outcome.DUPLICATE))
     half = row(store, inbox_id)
     assert (half.state, half.outcomes, half.part_count, half.done_at) == (PENDING, "C.D", 3, None)
@@ -128,9 +128,9 @@ def test_a_part_ends_once(store: Store, arrive: Arrive) -> None:
 
 def test_begun_parts_are_not_begun_again(store: Store, arrive: Arrive) -> None:
     inbox_id = arrive()
-    store.write(lambda tx: inbox.begin_parts(tx, [(inbox_id, 2)])).result(10)
+    store.write(lambda tx: outcomes.begin(tx, [(inbox_id, 2)])).result(10)
     record(store, (inbox_id, 1, Outcome.CREATED))
-    store.write(lambda tx: inbox.begin_parts(tx, [(inbox_id, 2)])).result(10)
+    store.write(lambda tx: outcomes.begin(tx, [(inbox_id, 2)])).result(10)
     assert row(store, inbox_id).outcomes == ".C"
 
 
@@ -223,7 +223,7 @@ def test_a_quarantined_envelope_can_be_dropped(store: Store, arrive: Arrive) -> 
 
 def test_parts_that_waited_when_an_envelope_was_quarantined_are_dropped_with_it(store: Store, arrive: Arrive) -> None:
     inbox_id = arrive()
-    store.write(lambda tx: inbox.begin_parts(tx, [(inbox_id, 3)])).result(10)
+    store.write(lambda tx: outcomes.begin(tx, [(inbox_id, 3)])).result(10)
     record(store, (inbox_id, 0, Outcome.CREATED))
     quarantined(store, inbox_id)
     assert well(store)

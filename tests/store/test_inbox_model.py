@@ -9,7 +9,7 @@ from hypothesis import settings as examples
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule, run_state_machine_as_test
 
 from itsm.envelope import Channel, Envelope, Outcome
-from store import inbox, retention, totals, verify
+from store import inbox, outcomes, retention, totals, verify
 from store.inbox import Arrived, Claimed
 from store.settings import Retention, StoreSettings
 from store.store import Store
@@ -65,10 +65,10 @@ class InboxMachine(RuleBasedStateMachine):
             inbox_id = each.envelope.id
             known = each.outcomes or "." * count
             begun = [(inbox_id, len(known))]
-            self.store.write(lambda tx, b=begun: inbox.begin_parts(tx, b)).result(10)
+            self.store.write(lambda tx, b=begun: outcomes.begin(tx, b)).result(10)
             waiting = [seq for seq, letter in enumerate(known) if letter == "."]
             done = [(inbox_id, seq, outcome) for seq in waiting]
-            self.store.write(lambda tx, o=done: inbox.record_outcomes(tx, o)).result(10)
+            self.store.write(lambda tx, o=done: outcomes.record(tx, o)).result(10)
             self.ended[inbox_id] = inbox.DONE
         self._give_up(claimed)
 
@@ -77,8 +77,8 @@ class InboxMachine(RuleBasedStateMachine):
         for each in self._mine(claimed):
             if not each.outcomes:
                 inbox_id = each.envelope.id
-                self.store.write(lambda tx, i=inbox_id: inbox.begin_parts(tx, [(i, 2)])).result(10)
-                self.store.write(lambda tx, i=inbox_id: inbox.record_outcomes(tx, [(i, 0, Outcome.LINKED)])).result(10)
+                self.store.write(lambda tx, i=inbox_id: outcomes.begin(tx, [(i, 2)])).result(10)
+                self.store.write(lambda tx, i=inbox_id: outcomes.record(tx, [(i, 0, Outcome.LINKED)])).result(10)
             self.store.write(lambda tx, i=each.envelope.id: inbox.release(tx, [i])).result(10)
         self._give_up(claimed)
 

@@ -19,6 +19,7 @@ from store import (
     idempotency,
     inbox,
     outbox,
+    outcomes,
     parts,
     process,
     refused,
@@ -87,14 +88,14 @@ def scans(store: Store, statements: list[Statement]) -> list[str]:
 
 def _same(tx: Tx) -> None:
     with suppress(Conflict):  # there is no such envelope; its statement was run
-        inbox.record_same(tx, [(1, 2)], Outcome.DUPLICATE)
+        outcomes.record_same(tx, [(1, 2)], Outcome.DUPLICATE)
 
 
 WORK: dict[str, Callable[[Tx], object]] = {
     "claim envelopes": lambda tx: inbox.claim(tx, process_id=1, limit=200, max_bytes=10**7),
     "raw bytes": lambda tx: inbox.raw_bytes(tx, [1, 2]),
-    "record outcomes": lambda tx: inbox.record_outcomes(tx, [(1, 0, Outcome.CREATED)]),
-    "begin parts": lambda tx: inbox.begin_parts(tx, [(1, 2)]),
+    "record outcomes": lambda tx: outcomes.record(tx, [(1, 0, Outcome.CREATED)]),
+    "begin parts": lambda tx: outcomes.begin(tx, [(1, 2)]),
     "release envelopes": lambda tx: inbox.release(tx, [1]),
     "release every claim": inbox.release_all,
     "quarantine": lambda tx: inbox.quarantine(tx, 1, "x"),

@@ -7,7 +7,7 @@ from sqlalchemy import func, insert, select
 
 from itsm.decision import Reasons
 from itsm.envelope import Outcome
-from store import budgets, idempotency, inbox, parts, refused, retention, totals, verify
+from store import budgets, idempotency, inbox, outcomes, parts, refused, retention, totals, verify
 from store.identifiers import lowest_at
 from store.instants import to_column
 from store.retention import Swept
@@ -26,9 +26,9 @@ def count(store: Store, table: str) -> int:
     return store.read(lambda tx: tx.connection.execute(select(func.count()).select_from(metadata.tables[table])).scalar_one())
 
 
-def finish(store: Store, inbox_id: int, *outcomes: Outcome) -> None:
-    named = [(inbox_id, seq, outcome) for seq, outcome in enumerate(outcomes)]
-    store.write(lambda tx: inbox.record_outcomes(tx, named)).result(10)
+def finish(store: Store, inbox_id: int, *ended: Outcome) -> None:
+    named = [(inbox_id, seq, outcome) for seq, outcome in enumerate(ended)]
+    store.write(lambda tx: outcomes.record(tx, named)).result(10)
 
 
 def well(store: Store) -> bool:

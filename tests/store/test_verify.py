@@ -7,7 +7,7 @@ import pytest
 from itsm.decision import Reasons
 from itsm.envelope import Outcome
 from itsm.identifier import inbox_text
-from store import inbox, parts, totals, verify
+from store import outcomes, parts, totals, verify
 from store.store import Store
 
 Arrive = Callable[..., int]
@@ -26,7 +26,7 @@ def sql(store: Store, *statements: str) -> None:
 def ended(store: Store, arrive: Arrive) -> int:
     """An envelope of two parts: one linked, with its row, one a duplicate."""
     inbox_id = arrive(b"two parts")
-    store.write(lambda tx: inbox.record_outcomes(tx, [(inbox_id, 0, Outcome.LINKED), (inbox_id, 1, Outcome.DUPLICATE)])).result(10)
+    store.write(lambda tx: outcomes.record(tx, [(inbox_id, 0, Outcome.LINKED), (inbox_id, 1, Outcome.DUPLICATE)])).result(10)
     linked = (inbox_id, 0, "user_message", Outcome.LINKED, None, Reasons(code="known", sentence="seen before"))
     store.write(lambda tx: parts.insert_many(tx, [linked])).result(10)
     store.write(lambda tx: parts.insert_many(tx, [])).result(10)
