@@ -26,6 +26,7 @@ SUBJECTS = {
     "forwarding": Subject(file="rules/forwarding.py", tests=(EXACT, FOLLOW_UP)),
     "reopening": Subject(file="rules/reopening.py", tests=(EXACT, MAILS, FOLLOW_UP)),
     "budgets": Subject(file="rules/budget.py", tests=GUARDS),
+    "gist": Subject(file="rules/gist.py", tests=("tests/rules/test_gist.py", *GUARDS)),
     "breaker": Subject(file="rules/loops.py", tests=GUARDS),
     "answers": Subject(file="rules/answer.py", tests=GUARDS),
     "notices": Subject(file="rules/notice.py", tests=(*GUARDS, FOLLOW_UP)),

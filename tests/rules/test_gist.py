@@ -9,7 +9,7 @@ from intake.child import ParseRequest, ParseResult, parse_one
 from itsm.signal import DeliveryReport, UserMessage
 from rules.budget import repeat_keys, words_key
 from rules.classify import classify
-from rules.gist import gist_of, with_gist
+from rules.gist import MAX_CHARACTERS, gist_of, said, spaced, with_gist
 from rules.ruleset import Verdict
 from rules.settings import RulesSettings
 from tests.rules.worlds import NOW, mail
@@ -54,3 +54,22 @@ def test_the_keys_of_budgets_are_those_of_the_version_before():
     message = mail(subject="Re: [INC-7] Printer 4711", text="Es geht nicht, seit 12:30.\n[case 99] Grüße", reply_text="")
     assert repeat_keys(message, SETTINGS, NOW)[0].key == "answer/repeat/ana@corp.example/7ac34e6d2b2398c7"
     assert words_key(message, SETTINGS, NOW).key == "notice/words/corp.example/a35c4790cac9f122"
+
+
+def test_signs_of_any_script_stand_between_words():
+    assert spaced("Drucker–Raum 4, 東京。駅") == " drucker raum 4 東京 駅 "
+
+
+@pytest.mark.parametrize("text", ["case 0123456789", "case ٤٢", "caſe 4711 ٤٢", "case x17"])
+def test_numbers_in_any_script_are_not_said(text):
+    assert said(text) == "case"
+
+
+def test_4096_characters_of_subject_and_text_tell_the_type():
+    before = "x" * (MAX_CHARACTERS - len("Printer\n") - len(" outage"))
+    assert gist_of(mail(subject="Printer", reply_text=before + " outage")).words.endswith(" outage ")
+    assert gist_of(mail(subject="Printer", reply_text=before + "x outages")).words.endswith(" outag ")
+
+
+def test_half_a_character_has_a_gist_too():
+    assert len(gist_of(mail(text="\ud800")).text_sha256) == 64
