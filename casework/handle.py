@@ -1,6 +1,5 @@
 """`handle`: lock, load, decide, apply, in one transaction (design 4). `perform` and `tick` do the same for acts and timers."""
 
-import sys
 from collections.abc import Callable, Sequence
 
 import msgspec
@@ -10,7 +9,7 @@ from casework.around import around, load_for_acts
 from casework.context import Casework
 from casework.load import event_snapshot, incidents_of, keys_of, load, load_tickets, mail_of, mail_snapshot, waits
 from casework.part import Handled, Part
-from casework.resends import Known, Resends
+from casework.resends import Known, Resends, tag_of
 from casework.workspace import Workspace
 from itsm.act import Act
 from itsm.decision import Decision, Reasons
@@ -81,7 +80,7 @@ def _with_known(handled: Handled, workspace: Workspace, casework: Casework) -> H
         return handled
     more = touch(event, handled.part.envelope.received_at)
     known = Known(
-        series=(sys.intern(event.source), event.series_key),
+        series=tag_of(event.source, event.series_key),
         series_id=row.state.id,
         version=row.version + 1,
         ticket_id=incident_of(row.state),

@@ -31,13 +31,18 @@ MAX_WAITING = 100  # envelopes that are looked at to tell whether there is news 
 STORED_AGAIN = timedelta(hours=1)  # so long a body's bytes are not stored again
 
 
+def tag_of(source: str, series_key: str) -> int:
+    """What tells series apart here. Two that share it are judged in full where one of them may have changed, which is right for both."""
+    return hash((source, series_key))
+
+
 class Known(msgspec.Struct, kw_only=True, eq=False, gc=False):
     """A delivery that was merged: its series as that commit left it, the incident it counts for, and what one more of it touches.
 
     `version` alone changes: it follows the writes of counts, which are ours. There are very many: half a kilobyte with all it holds.
     """
 
-    series: tuple[str, str]  # its source and key
+    series: int  # its tag
     series_id: int
     version: int
     ticket_id: int | None
@@ -71,8 +76,8 @@ class Repeat(msgspec.Struct, frozen=True, kw_only=True):
         """How many it has."""
         return len(self.body.known)
 
-    def speaks_of(self, series: set[tuple[str, str]]) -> bool:
-        """Whether one of its parts is a delivery of one of these series."""
+    def speaks_of(self, series: set[int]) -> bool:
+        """Whether one of its parts is a delivery of one of these series, by their tags."""
         return bool(series) and any(known.series in series for known in self.body.known)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from casework.part import Part
-from casework.resends import Repeat
+from casework.resends import Repeat, tag_of
 from intake.child import ParseResult
 from itsm.envelope import PENDING_CODE
 from itsm.signal import Malformed, MonitoringEvent
@@ -26,10 +26,10 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     repeats: dict[int, Repeat] = {}
     deliveries: dict[int, tuple[bytes, ...]] = {}
 
-    def series(self) -> set[tuple[str, str]]:
-        """The series that parsed parts speak of."""
+    def series(self) -> set[int]:
+        """The tags of the series that parsed parts speak of."""
         parts = (part for result in self.parsed.values() for part in result.parts)
-        return {(part.source, part.series_key) for part in parts if isinstance(part, MonitoringEvent)}
+        return {tag_of(part.source, part.series_key) for part in parts if isinstance(part, MonitoringEvent)}
 
 
 def runs(repeats: Sequence[Repeat], size: int = REPEATED) -> Iterator[list[Repeat]]:
