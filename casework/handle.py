@@ -41,7 +41,7 @@ def handle(tx: Tx, parts: Sequence[Part], casework: Casework, resends: Resends |
     decided = outcomes.decided_meanwhile(tx, ((part.envelope.id, part.seq) for part in parts))
     if decided:
         parts = [part for part in parts if (part.envelope.id, part.seq) not in decided]
-    parts = [_extracted(_from_the_person(part, casework), casework) for part in parts]
+    parts = [_extracted(_from_the_person(_signed(part), casework), casework) for part in parts]
     stripes.lock(tx, keys_of(parts))
     workspace = load(tx, parts, casework)
     if resends is not None:
@@ -51,6 +51,13 @@ def handle(tx: Tx, parts: Sequence[Part], casework: Casework, resends: Resends |
     applier.flush()
     outcomes.record(tx, [(each.part.envelope.id, each.part.seq, each.outcome) for each in handled if each.outcome is not None])
     return handled if resends is None else [_with_known(each, workspace, casework) for each in handled]
+
+
+def _signed(part: Part) -> Part:
+    """The part with the verdict on its signature, to be kept with the reasons."""
+    if isinstance(part.signal, UserMessage) and part.signal.signed_by:
+        return msgspec.structs.replace(part, signed_by=part.signal.signed_by)
+    return part
 
 
 def _from_the_person(part: Part, casework: Casework) -> Part:
@@ -117,6 +124,8 @@ def _handle_one(tx: Tx, part: Part, workspace: Workspace, applier: Applier, case
         )
         decision = lifted(decision, message, snapshot)
         kind = "delivery_report" if signal is not message else "user_message"
+    if part.signed_by:
+        decision = msgspec.structs.replace(decision, reasons=msgspec.structs.replace(decision.reasons, signed_by=part.signed_by))
     ticket_id = applier.apply(decision, part, kind=kind)
     return Handled(part=part, outcome=decision.outcome, decision=decision, ticket_id=ticket_id)
 

@@ -9,11 +9,15 @@ from itsm.signal import DeliveryReport, Malformed, MonitoringEvent, UserMessage
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
-    """A parsed part with its envelope and its place in it. A Malformed part is quarantined alone."""
+    """A parsed part with its envelope and its place in it. A Malformed part is quarantined alone.
+
+    `signed_by` is what its mail said when it came here: a contact form or an extraction makes a signal without it.
+    """
 
     envelope: Envelope
     seq: int
     signal: UserMessage | DeliveryReport | MonitoringEvent | Malformed
+    signed_by: str = ""
 
 
 class Handled(msgspec.Struct, frozen=True, kw_only=True):

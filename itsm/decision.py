@@ -216,7 +216,10 @@ class NearMiss(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Reasons(msgspec.Struct, frozen=True, kw_only=True):
-    """Why: a code and a sentence, the ruleset, the rules that matched, the values they read, and near misses."""
+    """Why: a code and a sentence, the ruleset, the rules that matched, the values they read, and near misses.
+
+    `signed_by` is the domain whose DKIM signature of this mail held when it was judged, else "": keys go, so it is read, not verified again.
+    """
 
     code: str
     sentence: str
@@ -225,6 +228,7 @@ class Reasons(msgspec.Struct, frozen=True, kw_only=True):
     values: dict[str, str] = {}
     near_misses: tuple[NearMiss, ...] = ()
     trust: int = 0
+    signed_by: str = ""
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):

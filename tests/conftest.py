@@ -31,7 +31,7 @@ STRICT = os.environ.get("TRIAGED_STRICT") == "1"
 RAM = next((each for each in ["/dev/shm"] if Path(each).is_dir()), None)  # a database a test: made and thrown away
 NO_POSTGRES = why_not()
 SQLITE, POSTGRES = "sqlite", "postgres"
-DKIM_TESTS = ["intake/test_dkim.py", "casework/test_signed_mail.py"]
+DKIM_TESTS = ["intake/test_dkim.py", "casework/test_signed_mail.py", "triaged/test_a_replay_of_signed_mail.py"]
 NO_DKIM = importlib.util.find_spec("dkim") is None  # it has no wheel, and cannot be built everywhere
 collect_ignore = DKIM_TESTS if NO_DKIM else []
 EMPTY = "triaged_empty"  # a database with our schema and nothing in it: copied for each test

@@ -89,5 +89,6 @@ def reasons_text(reasons: Reasons) -> list[str]:
         lines.append(f"rules that matched: {', '.join(reasons.rules)}")
     lines += [f"{name} = {value}" for name, value in reasons.values.items()]
     lines += [f"nearly: rule {miss.rule} wanted {miss.predicate}, it was {miss.value!r}" for miss in reasons.near_misses]
+    lines += [f"DKIM signature of {reasons.signed_by}, verified when it was judged"] if reasons.signed_by else []
     lines.append(f"trust level {reasons.trust}" + (f", ruleset {reasons.ruleset_sha256[:12]}" if reasons.ruleset_sha256 else ""))
     return lines

@@ -4,15 +4,19 @@ from collections.abc import Sequence
 from typing import Any
 
 import click
+import msgspec
 
 from casework.context import Casework
 from casework.handle import handle
 from casework.part import Handled, Part
 from intake.context import ParseContext
+from intake.mail.signature import names_of_keys
 from intake.parse import parse
 from itsm.decision import OpenTicket
 from itsm.errors import Permanent
 from itsm.identifier import inbox_text
+from itsm.signal import Parsed, UserMessage
+from rules.authentication import is_to_be_verified
 from store import dry_run, inbox, parts
 from store.credentials import signing_keys
 from store.inbox import InboxRow
@@ -38,7 +42,7 @@ class _DryRunError(Exception):
 @json_option
 @click.argument("id_", metavar="ID")
 def command(id_: str, as_json: bool) -> int:
-    """Parse and judge ID again with the configuration and the world of today; nothing is written, nobody is told.
+    """Parse and judge ID again with the configuration and the world of today; nothing is written, nobody is told, and DNS is not asked.
 
     ID is an inbox id (in-123), a Message-ID, or a ticket number: then everything that made the ticket is judged again.
     """
@@ -55,7 +59,13 @@ def command(id_: str, as_json: bool) -> int:
                 source=row.envelope.source, received_at=row.envelope.received_at, mapping=mapping, return_path=row.envelope.reverse_path
             )
             signals = parse(row.envelope.format, raw, context)
-            asked = [Part(envelope=row.envelope, seq=seq, signal=signal) for seq, signal in enumerate(signals)]
+            verdicts = store.read(lambda tx, inbox_id=row.envelope.id: verdicts_of(tx, inbox_id))  # type: ignore[misc]  # the same
+            if not verdicts and names_of_keys(raw) and is_to_be_verified(row.envelope, current.casework.trust):
+                talk(f"{inbox_text(row.envelope.id)} has a DKIM signature of which no verdict is kept: it is judged as without one.")
+            asked = [
+                Part(envelope=row.envelope, seq=seq, signal=as_verified(signal, verdicts.get(seq, "")))
+                for seq, signal in enumerate(signals)
+            ]
             _show(row, judged(store, asked, current.casework), as_json)
     talk("This was a dry run: nothing was changed.")
     return 0
@@ -67,6 +77,16 @@ def _envelopes(tx: Tx, id_: str) -> Sequence[InboxRow]:
         return named.envelopes
     ids = dict.fromkeys(row.inbox_id for row in parts.of_ticket(tx, named.ticket.id))
     return [row for each in ids if (row := inbox.find(tx, each)) is not None]
+
+
+def verdicts_of(tx: Tx, inbox_id: int) -> dict[int, str]:
+    """By part whose DKIM signature held when it was judged, "" for nobody's; parts without reasons are missing."""
+    return {row.seq: row.reasons.signed_by for row in parts.of_inbox(tx, inbox_id) if row.reasons is not None}
+
+
+def as_verified(signal: Parsed, domain: str) -> Parsed:
+    """A mail as it was when its signature was verified: its key may be gone since, so DNS is not asked again."""
+    return msgspec.structs.replace(signal, signed_by=domain) if isinstance(signal, UserMessage) else signal
 
 
 def judged(store: Store, asked: Sequence[Part], casework: Casework) -> list[Handled]:
