@@ -80,10 +80,17 @@ def sizes(root: Path) -> Findings:
 def locks(root: Path) -> Findings:
     """Requirements that the lock files do not hold."""
     findings = []
+    held: dict[str, str] = {}
     for group, requirements in lock.wanted(root).items():
         text = (root / "requirements" / f"{group}.txt").read_text()
         findings += [f"{each} is not in requirements/{group}.txt: run `python3 dev lock`" for each in lock.out_of_step(requirements, text)]
-    return findings
+        for name, version in lock.pinned(text).items():
+            if held.setdefault(name, version) != version:
+                findings.append(f"{name} is {held[name]} in one file of requirements/ and {version} in {group}.txt: run `python3 dev lock`")
+    extras = (
+        f"{name}=={version}" for name, _, version in (each.partition("==") for each in lock.extras(root)) if held.get(name) != version
+    )
+    return [*findings, *(f"the extra {each} is in no file of requirements/ at this version" for each in extras)]
 
 
 def fragments(root: Path) -> Findings:

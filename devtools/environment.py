@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 STAMP = "triaged-locks.sha256"
-SERVERS, DEPLOY = "servers", "deploy"  # groups that not every machine can have, or needs
+SERVERS, DEPLOY, API = "servers", "deploy", "api"  # groups that not every machine can have, or needs
 SOURCE = "source"  # a group without wheels
 
 

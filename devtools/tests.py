@@ -10,7 +10,7 @@ import tomllib
 from pathlib import Path
 
 CHECKERS = ("hadolint", "kubernetes-validate", "check-jsonschema")  # of what lies in deploy/, from requirements/deploy.txt
-PROGRAMS = ("systemd-analyze", *CHECKERS, "swaks", "curl", "postfix", "prometheus-alertmanager", "promtool", "faketime")
+PROGRAMS = ("systemd-analyze", *CHECKERS, "schemathesis", "swaks", "curl", "postfix", "prometheus-alertmanager", "promtool", "faketime")
 WHOLE_PERCENT, PURE_PERCENT = 95.0, 100.0
 PURE = ("itsm/", "rules/")
 PRAGMA = "pragma: no " + "cover"

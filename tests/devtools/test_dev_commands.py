@@ -1,5 +1,6 @@
 """What `dev` judges by itself: names, locks, scores, sizes, fragments, coverage goals."""
 
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -59,6 +60,30 @@ def test_a_requirement_at_another_version_is_out_of_step():
 
 def test_the_locks_hold_what_pyproject_asks_for():
     assert checks.locks(ROOT) == []
+
+
+def test_a_lock_that_disagrees_with_pyproject_with_an_extra_or_with_another_lock_is_found(tmp_path):
+    shutil.copytree(ROOT / "requirements", tmp_path / "requirements")
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    assert checks.locks(tmp_path) == []
+    for group, before, after, found in (
+        ("dev", "pytest==", "pytest==0.", "pytest==9"),
+        ("dev", "tnefparse==", "tnefparse==0.", "the extra tnefparse=="),
+        ("deploy", "requests==", "requests==0.", "requests is"),
+    ):
+        file = tmp_path / "requirements" / f"{group}.txt"
+        kept = file.read_text()
+        file.write_text(kept.replace(before, after))
+        assert any(found in each for each in checks.locks(tmp_path)), checks.locks(tmp_path)
+        file.write_text(kept)
+
+
+def test_what_is_locked_beside_the_direct_requirements_stays_where_it_is():
+    pins = lock.kept(ROOT)
+    assert "pytest" not in {each.partition("==")[0] for each in pins}
+    assert lock.at_two_versions(pins) == []
+    assert {"pluggy", "anyio", "urllib3"} <= {each.partition("==")[0] for each in pins}
+    assert lock.at_two_versions(["one==1", "one==2", "two==1", "two==1"]) == ["one"]
 
 
 def test_a_score_may_only_rise(tmp_path):
