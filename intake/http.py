@@ -26,7 +26,7 @@ from itsm.signal import Malformed
 from store import refused
 from store.store import Store
 
-MAX_KEY_CHARACTERS = 255
+MAX_KEY_CHARACTERS, MAX_PATH_CHARACTERS = 255, 320
 HASHED_BYTES = 4_096  # from here on a hash is cheaper than to decode
 MAX_SEEN = 10_000  # bodies of which the door keeps the count
 JSON = "application/json"
@@ -222,14 +222,15 @@ class HttpDoor:
             body = await self._body(call, self._settings.message_limit_bytes)
             if not body:
                 raise MalformedInput("the body is empty; send the raw mail", status=400)
-            key = call.header("idempotency-key")[:MAX_KEY_CHARACTERS]
+            key = _within(call.header("idempotency-key").strip(), MAX_KEY_CHARACTERS, "Idempotency-Key")
+            reverse_path = request.query_params.get("reverse_path")
             accepted = await self._acceptor.accept(
                 Arrival(
                     channel=Channel.HTTP,
                     source="api",
                     body=body,
                     format=MAIL_FORMAT,
-                    reverse_path=request.query_params.get("reverse_path"),
+                    reverse_path=None if reverse_path is None else _within(reverse_path, MAX_PATH_CHARACTERS, "reverse_path"),
                     peer=call.peer,
                     login=None,
                     idempotency_key=(f"api/{login}", key) if key else None,
@@ -274,10 +275,17 @@ def _signed(call: Call, header: str, key: str, body: bytes) -> bool:
 def _key(call: Call, source: Source) -> tuple[str, str] | None:
     """The id the transport gives: Idempotency-Key, or the vendor's delivery id."""
     for name in ("idempotency-key", source.delivery_header):
-        key = call.header(name).strip()[:MAX_KEY_CHARACTERS] if name else ""
-        if key:
+        key = call.header(name).strip() if name else ""
+        if key:  # whatever its length: it is found by its hash, and one that were cut would be the key of another delivery too
             return f"hooks/{source.name}", key
     return None
+
+
+def _within(text: str, limit: int, name: str) -> str:
+    """The text; raises MalformedInput for one that is longer. Cut it would be another's."""
+    if len(text) > limit:
+        raise MalformedInput(f"{name} is longer than {limit} characters")
+    return text
 
 
 def _problem(status: int, detail: str, error: TriagedError | None = None, *, headers: Mapping[str, str] | None = None) -> Response:

@@ -57,7 +57,7 @@ class Api:
         self._on_outgoing, self._on_incoming, self._ports = on_outgoing, on_incoming, ports or {}
         self._open_ports = open_ports
         self._denied: dict[tuple[int, str], tuple[datetime, int]] = {}  # by token and operation: when it was noted, and how often since
-        self._document = msgspec.json.encode(document(OPERATIONS, version))
+        self._document = msgspec.json.encode(document(OPERATIONS, version, open_ports=open_ports))
 
     def routes(self) -> list[Route]:
         """A route for every operation that is bound here, and one for their description, which needs no token."""

@@ -52,6 +52,12 @@ class TicketQuery(Paged, frozen=True, kw_only=True, forbid_unknown_fields=True):
     requester: Annotated[str, Meta(max_length=320, description="Only of this person, by address.")] | None = None
 
 
+class MessageQuery(Asked, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The envelope of a mail."""
+
+    reverse_path: Annotated[str, Meta(max_length=320, description="Reverse-path of its envelope; empty for a bounce.")] | None = None
+
+
 class InboxQuery(Paged, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which envelopes."""
 

@@ -24,14 +24,14 @@ FIELD = re.compile(r"\{(\w+)\}")
 Object = dict[str, Any]
 
 
-def document(operations: Sequence[Operation], version: str) -> Object:
-    """The whole document, as JSON values."""
+def document(operations: Sequence[Operation], version: str, *, open_ports: bool = False) -> Object:
+    """The whole document, as JSON values. With `open_ports` the operations of other packages need no token (design 7: on loopback)."""
     paths: dict[str, Object] = {}
     types = _types(operations)
     schemas, components = msgspec.json.schema_components(types, ref_template=REF)
     schema_of = dict(zip(types, schemas, strict=True))
     for each in operations:
-        paths.setdefault(PREFIX + each.path, {})[each.method.lower()] = _operation(each, schema_of)
+        paths.setdefault(PREFIX + each.path, {})[each.method.lower()] = _operation(each, schema_of, free=open_ports and each.run is None)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -54,12 +54,12 @@ def _types(operations: Sequence[Operation]) -> list[type]:
     return list(found)
 
 
-def _operation(operation: Operation, schema_of: dict[type, Object]) -> Object:
+def _operation(operation: Operation, schema_of: dict[type, Object], *, free: bool) -> Object:
     fields: Object = {
         "operationId": operation.name,
         "summary": operation.summary,
         "tags": [operation.path.split("/")[1]],
-        "security": [{"token": [operation.scope]}],
+        "security": [{"token": [operation.scope]}, *([{}] if free else [])],
         "parameters": [*_path(operation), *_query(operation), *([IDEMPOTENCY_KEY] if operation.writes else [])],
         "responses": dict(_responses(operation, schema_of)),
     }

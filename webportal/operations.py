@@ -11,7 +11,7 @@ import msgspec
 from itsm.permission import RIGHTS, Action
 from store.transaction import Tx
 from webportal import acting, reading, shapes
-from webportal.asking import ActBody, AlertQuery, Asked, DropBody, EnterBody, InboxQuery, Nothing, OutboxQuery, TicketQuery
+from webportal.asking import ActBody, AlertQuery, Asked, DropBody, EnterBody, InboxQuery, MessageQuery, Nothing, OutboxQuery, TicketQuery
 from webportal.shapes import Shape
 
 PREFIX = "/api/v1"
@@ -46,8 +46,9 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
 
 OPERATIONS: tuple[Operation, ...] = (
     Operation(
-        name="sendMessage", method="POST", path="/messages", action=Action.SEND_MESSAGE, takes=MAIL, answer=shapes.Accepted, status=202,
-        run=None, summary="Take in a raw mail. It is durable when this answers; what becomes of it is seen in the inbox.",
+        name="sendMessage", method="POST", path="/messages", action=Action.SEND_MESSAGE, query=MessageQuery, takes=MAIL,
+        answer=shapes.Accepted, status=202, run=None,
+        summary="Take in a raw mail. It is durable when this answers; what becomes of it is seen in the inbox.",
     ),
     Operation(
         name="listInbox", method="GET", path="/inbox", action=Action.READ_QUEUE, query=InboxQuery, answer=shapes.EnvelopePage,

@@ -89,6 +89,12 @@ def test_every_operation_is_there_once_with_its_scope_and_its_parameters():
         assert ("requestBody" in told) is bool(operation.body or operation.takes)
 
 
+def test_where_a_port_is_open_the_document_says_that_it_takes_no_token():
+    told = document(OPERATIONS, "1", open_ports=True)["paths"]
+    free = {each.name for each in OPERATIONS if {} in told[PREFIX + each.path][each.method.lower()]["security"]}
+    assert free == {"sendMessage"}
+
+
 @pytest.mark.parametrize(("value", "good"), [({"a": 1}, True), ({"a": "1"}, False), ({}, False), ({"a": 1, "b": 2}, False), ([], False)])
 def test_the_check_of_answers_tells_right_from_wrong(value, good):
     schema = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}

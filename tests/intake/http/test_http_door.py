@@ -178,6 +178,22 @@ def test_raw_mail_is_taken_as_it_is(site):
     assert again.json()["repeated"] is True
 
 
+def test_a_mail_whose_key_or_reverse_path_is_too_long_is_refused_not_cut(site):
+    kind = {"content-type": "message/rfc822"}
+    assert site.client.post("/messages", content=b"Subject: x\r\n\r\nx", headers=kind | {"idempotency-key": "k" * 255}).status_code == 202
+    answer = site.client.post("/messages", content=b"Subject: y\r\n\r\ny", headers=kind | {"idempotency-key": "k" * 256})
+    assert (answer.status_code, answer.json()["detail"]) == (400, "Idempotency-Key is longer than 255 characters")
+    assert site.client.post(f"/messages?reverse_path={'a' * 320}", content=b"Subject: z\r\n\r\nz", headers=kind).status_code == 202
+    assert site.client.post(f"/messages?reverse_path={'a' * 321}", content=b"Subject: z\r\n\r\nz", headers=kind).status_code == 400
+
+
+def test_two_deliveries_whose_long_ids_begin_alike_are_two(site):
+    for end in ("1", "2"):
+        body = {"title": f"Disk {end}", "status": "firing", "id": end}
+        assert site.post("generic", body, X_Delivery="d" * 255 + end).status_code == 202
+    assert len(site.pending()) == 2
+
+
 def test_mail_of_another_type_or_empty_is_refused(site):
     assert site.client.post("/messages", content=b"x", headers={"content-type": "text/plain"}).status_code == 415
     assert site.client.post("/messages", content=b"", headers={"content-type": "message/rfc822"}).status_code == 400
