@@ -12,10 +12,10 @@ from pathlib import Path
 
 import msgspec
 
+from prove.installed import install
 from prove.record import write_record
 from prove.targets import REGRESSIONS, ROOT, TARGETS, seed_folders
 
-LOCK = ROOT / "requirements" / "fuzz.txt"
 SECONDS_AN_INPUT, RESIDENT_MIB, LONGEST_OCTETS = 20, 1024, 16_384
 SHOWN_LINES = 30
 PROGRESS = re.compile(rb"^#(\d+)\s.*\bcov: (\d+)", re.MULTILINE)
@@ -28,20 +28,6 @@ class Fuzzed(msgspec.Struct, frozen=True, kw_only=True):
     coverage: int
     file: Path | None
     said: str
-
-
-def install() -> bool:
-    """Install atheris where it is not; False where there is no wheel for this machine."""
-    found = subprocess.run([sys.executable, "-c", "import atheris"], capture_output=True, check=False)
-    if found.returncode == 0:
-        return True
-    pip = [_base_python(), "-m", "pip", "--python", sys.executable, "install", "-qq", "--disable-pip-version-check", "--no-deps"]
-    return subprocess.call([*pip, "--only-binary", ":all:", "--require-hashes", "-r", str(LOCK)]) == 0
-
-
-def _base_python() -> str:
-    """The interpreter that the environment was made with: it has pip, ours need not."""
-    return getattr(sys, "_base_executable", None) or sys.executable
 
 
 def fuzz(name: str, *, runs: int, seed: int, seconds: int = 0) -> Fuzzed:
@@ -88,7 +74,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--record", action="store_true", help="keep the result in docs/proof")
     asked = parser.parse_args()
-    if not install():
+    if not install("atheris", "fuzz"):
         print("dev prove fuzz cannot be run here: there is no wheel of atheris for this machine and this Python")
         return 1
     held = True

@@ -33,7 +33,9 @@ NO_POSTGRES = why_not()
 SQLITE, POSTGRES = "sqlite", "postgres"
 DKIM_TESTS = ["intake/test_dkim.py", "casework/test_signed_mail.py", "triaged/test_a_replay_of_signed_mail.py"]
 NO_DKIM = importlib.util.find_spec("dkim") is None  # it has no wheel, and cannot be built everywhere
-collect_ignore = DKIM_TESTS if NO_DKIM else []
+API_TESTS = ["prove/test_the_api_by_schemathesis.py"]
+NO_SCHEMATHESIS = importlib.util.find_spec("schemathesis") is None  # CI and `dev prove api` install it
+collect_ignore = [*(DKIM_TESTS if NO_DKIM else []), *(API_TESTS if NO_SCHEMATHESIS else [])]
 EMPTY = "triaged_empty"  # a database with our schema and nothing in it: copied for each test
 
 Place = Callable[..., StoreSettings]  # settings of a new store on the engine of the test
