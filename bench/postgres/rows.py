@@ -106,14 +106,14 @@ def item_cost(tickets: int) -> Mapping[str, float]:
 
 
 ONE, TWO = partial(replicas, 1), partial(replicas, 2)
-CORES = os.cpu_count()
+CORES, SHARE = os.cpu_count(), "% of a core"
 
 
 def _figures(count: int, measure: partial[Mapping[str, float]]) -> dict[str, Figure]:
     name = f"PostgreSQL, {count} replica{'s' if count > 1 else ''}"
     users = ("database", *(f"replica {number}" for number in range(1, count + 1)), "clients", "others")
     told = {"clients": "clients and relay", "others": "others on the machine"}
-    named = {each: Figure(name=f"{name}: {told.get(each, each)}, of {CORES} cores", unit="%", measure=measure, part=each) for each in users}
+    named = {each: Figure(name=f"{name}: {told.get(each, each)}, {CORES} cores", unit=SHARE, measure=measure, part=each) for each in users}
     return named | {
         "rate": Figure(
             name=f"{name}: SMTP to committed ticket, 2 KiB, {CONNECTIONS} connections", unit="tickets/s", measure=measure, part="rate"
@@ -127,7 +127,7 @@ def _rows(figures: dict[str, Figure], against: dict[str, Figure]) -> Iterator[Ro
     for part, figure in figures.items():
         if part in ("rate", "mail", "mail in the database"):
             yield Row(figure=figure, against=against.get(part))
-    yield from (Row(figure=figure) for part, figure in figures.items() if part in figure.name or figure.unit == "%")
+    yield from (Row(figure=figure) for figure in figures.values() if figure.unit == SHARE)
 
 
 _ONE, _TWO = _figures(1, ONE), _figures(2, TWO)
