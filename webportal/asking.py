@@ -13,7 +13,7 @@ from itsm.notification import DeliveryState
 from itsm.permission import Action, Owned, Principal, Verdict, may
 from itsm.ticket import Ticket, TicketType, parse_number
 
-Query = TypeVar("Query")
+Query = TypeVar("Query", bound=msgspec.Struct)
 Body = TypeVar("Body")
 MAX_LIMIT = 200
 NUL_ESCAPED = b"\\u"  # JSON writes a NUL and half a surrogate pair as an escape, if at all
@@ -152,6 +152,12 @@ def decoded_query(given: dict[str, str], type_: type[Query]) -> Query:
     """The parameters as their type; raises MalformedInput (400) that names the one that is wrong."""
     try:
         found = msgspec.convert(given, type_, strict=False)
+        words = {
+            name: each for name, each in given.items() if getattr(found, name, each) is None
+        }  # `null`, read as nothing: here it is a word
+        if words:
+            plain = msgspec.convert(words, type_)
+            found = msgspec.structs.replace(found, **{name: getattr(plain, name) for name in words})
     except msgspec.ValidationError as error:
         known = ", ".join(getattr(type_, "__struct_fields__", ())) or "none"
         raise MalformedInput(f"the parameters are not right: {error}; known: {known}") from error

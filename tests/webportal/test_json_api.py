@@ -104,8 +104,26 @@ def test_tickets_are_found_by_state_type_and_requester(api):
     assert api.get("/api/v1/tickets", params={"status": "closed"}).json()["items"] == []
 
 
+def test_the_word_null_is_a_word_and_not_nothing(api):
+    assert api.get("/api/v1/tickets").json()["items"] != []
+    assert api.get("/api/v1/tickets", params={"q": "null"}).json()["items"] == []
+    assert api.get("/api/v1/tickets", params={"requester": "Null", "status": "open"}).json()["items"] == []
+
+
 @pytest.mark.parametrize(
-    ("name", "value"), [("status", "x"), ("type", "x"), ("cursor", "x"), ("limit", "-1"), ("limit", "0"), ("cursor", "9" * 20)]
+    ("name", "value"),
+    [
+        ("status", "x"),
+        ("type", "x"),
+        ("cursor", "x"),
+        ("limit", "-1"),
+        ("limit", "0"),
+        ("cursor", "9" * 20),
+        ("status", "null"),
+        ("type", "NULL"),
+        ("limit", "null"),
+        ("cursor", "null"),
+    ],
 )
 def test_a_wrong_parameter_is_told(api, name, value):
     answer = api.get("/api/v1/tickets", params={name: value})
