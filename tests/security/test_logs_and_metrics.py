@@ -12,7 +12,7 @@ import structlog
 from prometheus_client import REGISTRY
 
 from casework.part import Handled, Part
-from intake import worker
+from intake import outcomes
 from itsm.envelope import Channel, Envelope, Outcome
 from itsm.signal import Malformed
 from tests.casework.desks import TestDesk
@@ -77,21 +77,21 @@ def test_a_hundred_thousand_senders_leave_the_number_of_series_as_it_was(monkeyp
         return Handled(part=Part(envelope=envelope, seq=0, signal=Malformed(reason=str(number))), outcome=Outcome.DUPLICATE)
 
     if not defended:
-        tell = worker._count
+        tell = outcomes.count_handled
 
         def by_sender(done: list[Handled], now: object) -> None:
             for each in done:
-                worker.MESSAGES.labels(each.part.envelope.reverse_path, "created").inc()
+                outcomes.MESSAGES.labels(each.part.envelope.reverse_path, "created").inc()
             tell(done, now)  # type: ignore[arg-type]  # passed through
 
-        monkeypatch.setattr(worker, "_count", by_sender)
-    worker._count([one(0)], NOON)
+        monkeypatch.setattr(outcomes, "count_handled", by_sender)
+    outcomes.count_handled([one(0)], NOON)
     before = series()
     for number in range(1, count):
-        worker._count([one(number)], NOON)
+        outcomes.count_handled([one(number)], NOON)
     grown = series() - before
     if not defended:
-        worker.MESSAGES.clear()
+        outcomes.MESSAGES.clear()
     assert (grown == 0) is defended
 
 
@@ -102,13 +102,13 @@ def test_what_a_mail_took_of_memory_is_given_back(
     """The short form of `dev prove soak`."""
     kept: list[object] = []
     if not defended:
-        tell = worker._count
+        tell = outcomes.count_handled
 
         def keeping(done: list[object], now: object) -> None:
             kept.extend(list(range(1_000, 1_200)) for _ in done)
             tell(done, now)  # type: ignore[arg-type]  # passed through
 
-        monkeypatch.setattr(worker, "_count", keeping)
+        monkeypatch.setattr("intake.worker.count_handled", keeping)
 
     def some(first: int, count: int) -> None:
         for number in range(first, first + count):
