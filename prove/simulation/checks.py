@@ -116,7 +116,13 @@ class Checker:
             self.outcomes[new["id"]] = new["outcomes"] if new["state"] != "quarantined" else "Q"
             (self.pending_rows.add if new["state"] == "pending" else self.pending_rows.discard)(new["id"])
         if old is None and new is not None:
-            demand(new["state"] == "pending", "I1 an envelope begins pending", new["id"])
+            first = new["raw_of"]
+            if first is None:
+                demand(new["state"] == "pending", "I1 an envelope begins pending", new["id"])
+            else:  # a body that was known whole (ADR-0016)
+                demand(new["state"] == "done" and set(new["outcomes"]) == {"D"}, "I1 a repeat is more than one", new["id"], new["outcomes"])
+                demand(first in self.item_of, "I1 a repeat of nothing", new["id"], first)
+                self.item_of[new["id"]] = self.item_of[first]
             demand(new["id"] not in self.envelopes, "I1 an identifier was issued twice", new["id"])
             self.envelopes.add(new["id"])
         elif new is None and old is not None:
