@@ -29,6 +29,7 @@ ACCEPTED = re.compile(r"accepted as in-(\d+)")
 DRAIN_DAYS, DRAIN_STEPS = 60, 60_000  # an honest drain needs a fraction of either
 LAST_EVENTS = 40
 LONGEST_LEASE_SECONDS = 3 * 3_600
+SEEN_SECONDS = 90.0  # after a step of the clock every worker has looked at it: none pauses longer
 SHORTEST_LEAP_SECONDS = 0.3
 AGE_SECONDS = 6 * 86_400.0  # longer than everything that is done is kept here
 
@@ -66,6 +67,7 @@ class World:
         self._loop: VirtualLoop | None = None
         self._broken: BaseException | None = None
         self._drain_from: tuple[float, int] | None = None
+        self._stepped_at = 0.0  # by the loop's clock
 
     @property
     def total_steps(self) -> int:
@@ -127,6 +129,7 @@ class World:
 
     def _step_clock(self, seconds: float) -> None:
         self.offset += seconds
+        self._stepped_at = self._loop.time() if self._loop is not None else 0.0
         self._excuse()
         self.note("clock", seconds)
 
@@ -314,7 +317,7 @@ class World:
                 await self._age(loop)
                 continue
             self._demand_progress(loop)
-            leap = min(until, quiet)
+            leap = min(until, quiet) if loop.time() - self._stepped_at > SEEN_SECONDS else 0.0
             if leap > SHORTEST_LEAP_SECONDS:
                 self._demand_leases()
                 loop.leap(leap - SHORTEST_LEAP_SECONDS / 2)
