@@ -4,8 +4,8 @@ A delivery is remembered after the commit that merged it. While the row of its s
 same octets are a `duplicate` (rules.resend); the version is read in the transaction that says so, so neither a restart, nor
 another replica, nor a resolve in between can make the cache lie. A body of which every delivery is known is remembered as a
 whole by its hash: it need not be cut into alerts again, and its versions hold as long as nobody wrote a series (the stamp of
-store.series_rows), and the door ends its re-sends in the commit that accepts them (ADR-0016). Counts and times of re-sends are gathered here and written in batches: a crash may lose those of the last
-seconds, never an outcome.
+store.series_rows), and the door ends its re-sends in the commit that accepts them (ADR-0016). Counts and times of re-sends are gathered
+here and written in batches: a crash may lose those of the last seconds, never an outcome.
 """
 
 import threading
@@ -53,7 +53,8 @@ class Known(msgspec.Struct, kw_only=True, eq=False, gc=False):
 class Body(msgspec.Struct, kw_only=True, eq=False):
     """A body of which every delivery was merged. `checked` is the stamp under which the versions were read last.
 
-    `raw_of` is the envelope that has its bytes, since `stored_at`. `count` and `received_at` are of its re-sends that are not dealt out to their series yet.
+    `raw_of` is the envelope that has its bytes, since `stored_at`. `count` and `received_at` are of its re-sends that are not dealt out to
+    their series yet.
     """
 
     digest: bytes
@@ -172,7 +173,7 @@ class Resends:
         left = [each for each, _ in arrived if each.envelope.id not in ended]
         inbox.add_many(tx, left)
         if left:
-            tx.on_commit(lambda: self._unsettled.update(each.envelope.id for each in left))
+            tx.on_commit(lambda: self._wait(left))
         return [each.envelope.id in ended for each, _ in arrived]
 
     def _news_waits(self, tx: Tx) -> bool:
@@ -182,7 +183,8 @@ class Resends:
         A mail does where one may be an event.
         """
         waiting = same_bodies.waiting(tx, MAX_WAITING)
-        self._unsettled.intersection_update([inbox_id for inbox_id, _ in waiting])
+        with self._lock:
+            self._unsettled.intersection_update([inbox_id for inbox_id, _ in waiting])
         extracts = self._casework is not None and bool(self._casework.ruleset.extractions)
         return len(waiting) == MAX_WAITING or any(
             inbox_id not in self._unsettled and (extracts or format_ != MAIL_FORMAT) for inbox_id, format_ in waiting
@@ -220,6 +222,10 @@ class Resends:
         with self._lock:
             for each in held:
                 each.body.raw_of, each.body.stored_at = each.envelope.id, each.envelope.received_at
+
+    def _wait(self, left: Iterable[inbox.Arrived]) -> None:
+        with self._lock:
+            self._unsettled.update(each.envelope.id for each in left)
 
     def rested(self) -> bool:
         """Whether nothing came again since this was asked last."""

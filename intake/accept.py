@@ -73,6 +73,7 @@ class Acceptor:
         """
         self._store, self._wake = store, wake
         self._resends, self._casework = resends, casework
+        self._accept_known = resends.accept if resends is not None else None  # one object for every accept, as _add_many is
         self._pending_limit, self._minimum_free = pending_limit, minimum_free_bytes
         self.closed_because: Transient | None = None
 
@@ -97,8 +98,8 @@ class Acceptor:
         arrived = self._arrived(arrival)
         if arrival.idempotency_key is None and also is None:
             body = self._known(arrival.digest, arrived.envelope.received_at)
-            if body is not None and self._resends is not None:
-                return await self._again(self._resends, arrived, body)
+            if body is not None:
+                return await self._again(arrived, body)
             await self._store.awrite_many(_add_many, arrived, step=STEP)
             accepted = Accepted(inbox_id=arrived.envelope.id)
         else:
@@ -119,9 +120,10 @@ class Acceptor:
         self._resends.use(self._casework())
         return self._resends.at_the_door(digest, now)
 
-    async def _again(self, resends: Resends, arrived: Arrived, body: Body) -> Accepted:
+    async def _again(self, arrived: Arrived, body: Body) -> Accepted:
         """A body that came before as a whole: one commit accepts and ends it, unless something is new about one of its series."""
-        ended = await self._store.awrite_many(resends.accept, (arrived, body), step=STEP)
+        assert self._accept_known is not None, "only the state cache knows a body"
+        ended = await self._store.awrite_many(self._accept_known, (arrived, body), step=STEP)
         _ACCEPTED[arrived.envelope.channel].inc()
         if ended:
             count_repeats([(arrived.envelope, len(body.known))], self._store.clock())

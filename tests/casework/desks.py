@@ -64,7 +64,10 @@ class TestDesk:
 
     def deliver(self, body, resends=None, format_="alertmanager", source="am", **more):
         """Put a body in through the door, which may know it."""
-        acceptor = Acceptor(
+        return asyncio.run(self.acceptor(resends).accept(self.arrival(body, format_, source, **more))).inbox_id
+
+    def acceptor(self, resends=None):
+        return Acceptor(
             self.store,
             wake=lambda: None,
             pending_limit=10_000,
@@ -72,9 +75,10 @@ class TestDesk:
             resends=resends,
             casework=lambda: self.casework,
         )
+
+    def arrival(self, body, format_="alertmanager", source="am", **more):
         digest = digest_of(format_, source, body)
-        arrival = Arrival(channel=Channel.HTTP, source=source, body=body, format=format_, digest=digest, **more)
-        return asyncio.run(acceptor.accept(arrival)).inbox_id
+        return Arrival(channel=Channel.HTTP, source=source, body=body, format=format_, digest=digest, **more)
 
     def triage(self, parse=None, wait=True, resends=None, signing_keys=None):
         async def run():

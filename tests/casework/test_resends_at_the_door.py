@@ -1,5 +1,7 @@
 """A body of alerts that came before as a whole is accepted and ended in one commit, unless something may be new (ADR-0016)."""
 
+import asyncio
+import threading
 from datetime import timedelta
 
 import msgspec
@@ -44,6 +46,37 @@ def test_a_known_body_is_ended_by_the_door_and_its_bytes_are_not_stored_again(kn
     assert bodies_stored(known) == 2
     assert known.store.read(lambda tx: inbox_store.raw_bytes(tx, [inbox_id])) == {inbox_id: many(3)}
     assert not known.store.read(lambda tx: list(verify.findings(tx)))
+
+
+def test_bodies_that_come_together_are_ended_in_one_call(known, cache, monkeypatch):
+    calls, accept = [], Resends.accept
+
+    def noting(self, tx, arrived):
+        calls.append(len(arrived))
+        return accept(self, tx, arrived)
+
+    monkeypatch.setattr(Resends, "accept", noting)
+    acceptor = known.acceptor(cache)
+    held = threading.Event()
+
+    async def together():
+        blocking = known.store.write(lambda tx: held.wait(30))  # the writer is busy until all of them wait
+        waiting = [asyncio.ensure_future(acceptor.accept(known.arrival(many(3)))) for _ in range(8)]
+        await asyncio.sleep(0)
+        held.set()
+        await asyncio.gather(*waiting)
+        blocking.result(30)
+
+    asyncio.run(together())
+    assert calls == [8]
+    assert outcomes(known)[2:] == ["DDD"] * 8
+
+
+def test_a_repeat_of_another_size_is_found_by_verify(known, cache):
+    inbox_id = known.deliver(many(3), cache)
+    known.store.write(lambda tx: tx.connection.execute(inbox.update().where(inbox.c.id == inbox_id).values(size_bytes=1))).result()
+    (finding,) = known.store.read(lambda tx: list(verify.findings(tx)))
+    assert "which has another size" in finding
 
 
 def test_its_resends_are_counted(known, cache):
