@@ -220,12 +220,7 @@ def _referenced(message: UserMessage, sender: str, workspace: Workspace, casewor
             continue
         for seen in workspace.seen.get(key, ()):
             if seen.ticket_id is not None and seen.ticket_id in workspace.tickets:
-                yield Referenced(
-                    message_id=message_id,
-                    ticket=following(workspace.tickets[seen.ticket_id], workspace),
-                    minted_for_sender=False,
-                    participant=_participates(sender, seen.ticket_id, workspace),
-                )
+                yield _of_others(message_id, seen.ticket_id, sender, workspace)
 
 
 def _threaded(message: UserMessage, sender: str, workspace: Workspace) -> Iterator[Referenced]:
@@ -234,12 +229,17 @@ def _threaded(message: UserMessage, sender: str, workspace: Workspace) -> Iterat
     for message_id, key in thread_keys(message).items():
         for each in workspace.threads.get(key, ()):
             if each.inbox_id not in copies and each.ticket_id in workspace.tickets:
-                yield Referenced(
-                    message_id=message_id,
-                    ticket=following(workspace.tickets[each.ticket_id], workspace),
-                    minted_for_sender=False,
-                    participant=_participates(sender, each.ticket_id, workspace),
-                )
+                yield _of_others(message_id, each.ticket_id, sender, workspace)
+
+
+def _of_others(message_id: str, ticket_id: int, sender: str, workspace: Workspace) -> Referenced:
+    """A ticket by a Message-ID that is not of ours: nothing was minted for the sender."""
+    return Referenced(
+        message_id=message_id,
+        ticket=following(workspace.tickets[ticket_id], workspace),
+        minted_for_sender=False,
+        participant=_participates(sender, ticket_id, workspace),
+    )
 
 
 def unknown_threads(message: UserMessage, workspace: Workspace) -> Iterator[bytes]:

@@ -76,14 +76,14 @@ def _usual(name: str, subject: Subject, source: str) -> dict[str, float]:
     """The tests, the quickest first, and the processor time of each on the module as it is, which they must pass in this order too."""
     usual: dict[str, float] = {}
     for _ in range(2):  # as they stand, to measure each; then in the order that the mutants meet them in
-        ran = warm.run(
+        ran = warm.Child(
             subject.tests,
             module=subject.module,
             tree=mutated(source, UNCHANGED),
             usual=dict.fromkeys(usual, UNLIMITED),
             cpu_seconds=600,
             wall_seconds=WALL_SECONDS,
-        )
+        ).wait()
         if ran.failed:
             raise SystemExit(
                 f"{name}: its tests fail without any mutant (exit code {ran.code}): {ran.seen.killer or ' '.join(subject.tests)}"

@@ -1,17 +1,16 @@
 """Cost of one mail and of one alert on a desk that is nearly empty, and on one with many tickets: it should not grow."""
 
 import asyncio
-import os
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 from bench.alerts.bodies import alerts, for_us
 from bench.figure import Figure
 from bench.growth.fill import fill
+from bench.log import unread_log
 from bench.row import Row
 from bench.whole.rows import BODY
 from casework.context import Casework
@@ -28,7 +27,6 @@ from store.settings import StoreSettings
 from store.store import Store
 from store.transaction import Tx
 from triaged import clock
-from triaged.logs import Logging
 
 SMALL, LARGE, MILLION = 10_000, 100_000, 1_000_000
 MAILS, ALERTS = 2_000, 2_000
@@ -45,7 +43,7 @@ def microseconds(stored: int) -> Mapping[str, float]:
 
     Not wall time: it must be comparable between two measurements minutes apart on a machine that others use too.
     """
-    with tempfile.TemporaryDirectory(prefix="triaged-bench-") as folder, _logging():
+    with tempfile.TemporaryDirectory(prefix="triaged-bench-") as folder, unread_log():
         Store(StoreSettings(path=folder), clock=clock.now).close()  # makes the tables
         fill(Path(folder) / "triaged.sqlite", stored)
         store = Store(StoreSettings(path=folder), clock=clock.now)
@@ -62,17 +60,6 @@ def microseconds(stored: int) -> Mapping[str, float]:
             }
         finally:
             store.close()
-
-
-@contextmanager
-def _logging() -> Iterator[None]:
-    """Log lines as the daemon makes them, read by nobody."""
-    with Path(os.devnull).open("w", encoding="ascii") as nowhere:
-        logging = Logging(style="json", stream=nowhere)
-        try:
-            yield
-        finally:
-            logging.stop()
 
 
 async def _all(worker: Triage, store: Store, arrived: Sequence[Arrived]) -> float:

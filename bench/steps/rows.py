@@ -1,19 +1,18 @@
 """Where the processor time of a plain mail goes, step by step: the thread's clock around each function, the least of many batches."""
 
 import asyncio
-import os
 import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import casework.handle
 import intake.child
 from bench.figure import Figure
+from bench.log import unread_log
 from bench.row import Row
 from bench.whole.rows import BODY
 from casework.apply import Applier
@@ -32,7 +31,6 @@ from store.transaction import Tx
 from store.writer import Writer
 from triaged import clock
 from triaged.garbage import look_seldom
-from triaged.logs import Logging
 
 BATCHES, MAILS = 30, 100  # a batch is one transaction
 GROUP = 20  # accepted together, as by so many connections
@@ -101,7 +99,7 @@ def watching(watch: Watch) -> Iterator[None]:
 def steps() -> Mapping[str, float]:
     """Microseconds a mail in each step: the least of the batches."""
     watch = Watch()
-    with tempfile.TemporaryDirectory(prefix="triaged-bench-") as folder, _logging(), watching(watch):
+    with tempfile.TemporaryDirectory(prefix="triaged-bench-") as folder, unread_log(), watching(watch):
         store = Store(StoreSettings(path=folder), clock=clock.now)
         try:
             ruleset, _ = compile_ruleset(RulesSettings(budgets=BUDGETS))
@@ -132,17 +130,6 @@ async def _batch(store: Store, rules: Casework, watch: Watch, number: int) -> di
     found = watch.read()
     accept = {"accept": accepted["accept"] + accepted["commit"]}
     return found | accept | {"loop": loop * 1e6 - found["parse"], "writer": writer * 1e6}
-
-
-@contextmanager
-def _logging() -> Iterator[None]:
-    """Log lines as the daemon makes them, read by nobody."""
-    with Path(os.devnull).open("w", encoding="ascii") as nowhere:
-        logging = Logging(style="json", stream=nowhere)
-        try:
-            yield
-        finally:
-            logging.stop()
 
 
 def _accept(some: Sequence[Arrived], tx: Tx) -> None:

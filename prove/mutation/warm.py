@@ -182,6 +182,12 @@ class Child:
         limit = limit or ("processor time" if code in (-signal.SIGXCPU, -signal.SIGPROF) else "")
         return Ran(code=code, seconds=time.monotonic() - self.began, limit=limit, seen=seen)
 
+    def wait(self) -> Ran:
+        """How it ended, once it has."""
+        while (ran := self.ended()) is None:
+            time.sleep(PAUSE_SECONDS)
+        return ran
+
     def _live(self, usual: Mapping[str, float]) -> None:
         """The child's whole life: limits, the mutant in its place, the tests; never returns."""
         code = 1
@@ -201,19 +207,3 @@ class Child:
             self.told.flush()
         finally:
             os._exit(code)
-
-
-def run(
-    tests: Sequence[str],
-    *,
-    module: str = "",
-    tree: ast.Module | None = None,
-    usual: Mapping[str, float] | None = None,
-    cpu_seconds: int,
-    wall_seconds: float,
-) -> Ran:
-    """Run the tests in a child and wait for its end."""
-    child = Child(tests, module=module, tree=tree, usual=usual, cpu_seconds=cpu_seconds, wall_seconds=wall_seconds)
-    while (ran := child.ended()) is None:
-        time.sleep(PAUSE_SECONDS)
-    return ran

@@ -86,7 +86,7 @@ tests = ["tests/rules/test_exact_guards.py"]
 warm.warm("rules.sameness", tests)
 tree = ast.parse(Path("rules/sameness.py").read_text())
 def run(tree, *order):
-    return warm.run(tests, module="rules.sameness", tree=tree, usual=dict.fromkeys(order, 10.0), cpu_seconds=60, wall_seconds=250).seen
+    return warm.Child(tests, module="rules.sameness", tree=tree, usual=dict.fromkeys(order, 10.0), cpu_seconds=60, wall_seconds=250).wait().seen
 first = run(tree)
 names = list(first.seconds)
 again = run(tree, names[-1], "a test that is not there")
@@ -109,7 +109,7 @@ import ast
 from prove.mutation import warm
 tests = ["tests/rules/test_exact_guards.py"]
 warm.warm("rules.sameness", tests)
-print(warm.run(tests, module="rules.sameness", tree=ast.parse("while True: pass"), cpu_seconds=1, wall_seconds=250).limit)
+print(warm.Child(tests, module="rules.sameness", tree=ast.parse("while True: pass"), cpu_seconds=1, wall_seconds=250).wait().limit)
 """
 
 
@@ -125,9 +125,9 @@ from prove.mutation import warm
 tests = ["tests/rules/test_exact_guards.py"]
 warm.warm("rules.sameness", tests)
 source = Path("rules/sameness.py").read_text()
-usual = warm.run(tests, module="rules.sameness", tree=ast.parse(source), cpu_seconds=60, wall_seconds=250).seen.seconds
+usual = warm.Child(tests, module="rules.sameness", tree=ast.parse(source), cpu_seconds=60, wall_seconds=250).wait().seen.seconds
 endless = ast.parse(source.replace("    if ", "    while True: pass\\n    if ", 1))
-print(warm.run(tests, module="rules.sameness", tree=endless, usual=usual, cpu_seconds=10**6, wall_seconds=250).limit)
+print(warm.Child(tests, module="rules.sameness", tree=endless, usual=usual, cpu_seconds=10**6, wall_seconds=250).wait().limit)
 """
 
 
