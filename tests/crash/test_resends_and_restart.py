@@ -36,6 +36,17 @@ def rows(folder, query):
         connection.close()
 
 
+def triaged(daemon, folder, more=""):
+    """Post and wait until it is triaged: the first is judged in full, by the second the body is known whole."""
+    found = post(daemon, more)
+    assert books.comes_to_nothing(lambda: books.pending(folder)), "what was accepted is not triaged"
+    return found
+
+
+def ended_at_the_door(folder):
+    return rows(folder, "SELECT count(*) FROM inbox WHERE raw_of IS NOT NULL")[0][0]
+
+
 @pytest.mark.parametrize(
     ("step", "times", "whole"),
     [
@@ -50,8 +61,8 @@ def test_a_kill_between_resends_loses_no_outcome_and_doubles_no_incident(tmp_pat
     try:
         daemon.start(crash_at=f"{step}:{times}")
         assert daemon.wait_ready()
-        acknowledged: list[str] = []
         names = count()
+        acknowledged = [triaged(daemon, tmp_path, "" if whole else str(next(names))) for _ in range(2)]
         deadline = time.monotonic() + WAIT_SECONDS
         while daemon.alive() and time.monotonic() < deadline:
             acknowledged += [each for each in [post(daemon, "" if whole else str(next(names)))] if each]
@@ -59,13 +70,14 @@ def test_a_kill_between_resends_loses_no_outcome_and_doubles_no_incident(tmp_pat
         books.end_leases(tmp_path)
         daemon.start()
         assert daemon.wait_ready()
+        acknowledged += [triaged(daemon, tmp_path) for _ in range(2)]  # what was learned before died with the process
+        before = ended_at_the_door(tmp_path)
         acknowledged += [post(daemon) for _ in range(DELIVERIES)]
         assert books.comes_to_nothing(lambda: books.pending(tmp_path)), "what was accepted is not triaged"
     finally:
         daemon.kill()
-    if whole:
-        ended_at_the_door = rows(tmp_path, "SELECT count(*) FROM inbox WHERE raw_of IS NOT NULL")[0][0]
-        assert ended_at_the_door > DELIVERIES // 2
+    assert ended_at_the_door(tmp_path) - before == DELIVERIES
+    assert bool(before) or not whole, "it was killed before the door ended anything"
     stored = rows(tmp_path, "SELECT id, state, outcomes FROM inbox ORDER BY id")
     assert {f"in-{each}" for each, _, _ in stored} >= set(acknowledged)
     assert [(state, outcomes) for _, state, outcomes in stored[:1]] == [("done", "C" * ALERTS)]
