@@ -22,7 +22,7 @@ from itsm.envelope import MAIL_FORMAT, Channel, Envelope
 from itsm.service import Desk, Team
 from rules.ruleset import compile_ruleset
 from rules.settings import Budgets, RulesSettings
-from store import inbox
+from store import inbox, outcomes
 from store.credentials import signing_keys
 from store.inbox import Arrived
 from store.settings import StoreSettings
@@ -47,7 +47,7 @@ WATCHED: tuple[tuple[Any, str, str], ...] = (
     (casework.handle, "decide_mail", "decide"),
     (Applier, "apply", "apply"),
     (Applier, "flush", "write"),
-    (inbox, "record_outcomes", "write"),
+    (outcomes, "record", "write"),
     (Writer, "_commit", "commit"),
 )
 # `writer` is all that the writing thread does after the accept, `loop` all of the other thread but the parse.
