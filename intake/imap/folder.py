@@ -54,6 +54,7 @@ class Folder:
         self._losses: dict[int, int] = {}
         self._copied: set[int] = set()
         self._left: list[int] = []  # stored, and not yet flagged or moved
+        self._compared = False  # server and store, since this process began
 
     def look(self, session: Session) -> Cursor:
         """Fetch everything new; raises what the session raises, and Transient when the store cannot take it."""
@@ -262,11 +263,23 @@ class Folder:
             )
             for chunk in _chunks(missing):
                 self._take(session, cursor, chunk)
-        left = sorted(stored) if mailbox.after == "move" else [uid for uid in self._left if uid in stored]
+        left = self._still_to_do(sorted(stored))
         self._left.clear()
+        self._compared = True
         for chunk in _chunks(left):
             self._after(session, chunk)
         return len(missing)
+
+    def _still_to_do(self, stored: Sequence[int]) -> Sequence[int]:
+        """Of what is stored and still here: what was to be moved or flagged.
+
+        What is here was not moved. What was not flagged is known while the process lives; the newest are flagged again when it begins, for
+        a kill between commit and flag leaves at most one chunk, and somebody may since have taken the flag from others on purpose.
+        """
+        if self._mailbox.after == "move":
+            return stored
+        perhaps = {*self._left, *(() if self._compared else stored[-CHUNK:])}
+        return [uid for uid in stored if uid in perhaps]
 
     def _without_history(self, session: Session, cursor: Cursor, uids: Sequence[int]) -> list[int]:
         found: list[int] = []

@@ -20,6 +20,7 @@ class FakeImap:
         self.mails: dict[int, bytes] = {}
         self.validity, self.uid_next = 7, 1
         self.dates: dict[int, bytes] = {}
+        self.flags: dict[int, bytes] = {}  # what was added last
         self.commands: list[bytes] = []
         self.logins = 0
         self.on: dict[bytes, Callable[[bytes, bytes], Answer]] = {}
@@ -110,6 +111,8 @@ class FakeImap:
             named = uids_of(arguments)
             wanted = named if by_uid else [here[place - 1] for place in named if place <= len(here)]
             return b"".join(self._fetched(uid, arguments) for uid in wanted if uid in self.mails)
+        if name == b"STORE":
+            self.flags |= dict.fromkeys(uids_of(arguments), arguments.rpartition(b"(")[2].rstrip(b")"))
         if name == b"MOVE":
             for uid in uids_of(arguments):
                 self.mails.pop(uid, None)
