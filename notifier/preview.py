@@ -60,14 +60,3 @@ def preview(
         language=language,
     )
     return render(request)
-
-
-def failing_texts(templates: str) -> dict[Event, str]:
-    """Which texts of a folder cannot be used, and why."""
-    found: dict[Event, str] = {}
-    for event in Event:
-        for trusted in (True, False):
-            because = preview(event, templates=templates, trusted=trusted).fallback
-            if because is not None:
-                found[event] = because
-    return found

@@ -23,6 +23,7 @@ from triaged.findings import ConfigurationInvalid
 from triaged.loading import load
 from triaged.ownership import strangers
 from triaged.probe import address_of, ask
+from triaged.texts import failing_texts
 
 RELAY_TIMEOUT_SECONDS, PORT_TIMEOUT_SECONDS = 10.0, 2.0
 CERTIFICATE_WARNING = timedelta(days=21)
@@ -47,6 +48,7 @@ def examine(given: str | None) -> list[Result]:
         _disk,
         _database,
         _secrets,
+        _texts,
         _certificate,
         _relay,
         mailboxes,
@@ -147,6 +149,12 @@ def _secrets(configuration: Configuration) -> Iterator[Result]:
     for file in filter(None, files):
         if Path(file).stat().st_mode & stat.S_IRWXO:
             yield Result(state=WARN, name="secrets", message=f"everybody may read {file}", advice=f"chmod 600 {file}")
+
+
+def _texts(configuration: Configuration) -> Iterator[Result]:
+    """Texts of mails that cannot be used: ours are sent in their place (F67)."""
+    for each in failing_texts(configuration):
+        yield Result(state=WARN, name="texts", message=each.text, advice="mend it; until then our own text is sent")
 
 
 def _certificate(configuration: Configuration) -> Iterator[Result]:

@@ -7,7 +7,7 @@ import pytest
 
 from itsm.notification import Event
 from notifier.events import FACT_NAMES
-from notifier.preview import failing_texts, preview, sample
+from notifier.preview import preview, sample
 from notifier.render import words_of
 from notifier.sandbox import MAX_TEMPLATE_CHARACTERS, Environment, NotATemplate, render_text, text_environment
 
@@ -117,11 +117,3 @@ def test_the_second_wall_holds_without_the_first(source):
     assert isinstance(environment, Environment)
     with pytest.raises(Exception, match=r"not part of mail templates|is unsafe|not safely callable|has no attribute"):
         environment.from_string(source).render(words="x")
-
-
-def test_a_folder_of_texts_can_be_looked_through_before_it_is_used(tmp_path):
-    own(tmp_path, "fine {{ words | quoted }}", Event.RESOLVED)
-    own(tmp_path, "{{ word }}", Event.REPLY)
-    (because,) = failing_texts(str(tmp_path)).values()
-    assert "line 3: there is no fact word for this event; there are number, type" in because
-    assert failing_texts("") == {}

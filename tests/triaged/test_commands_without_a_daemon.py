@@ -67,6 +67,22 @@ def test_findings_go_to_stdout_with_exit_code_3(say, site) -> None:
     assert "unknown key" in said.err
 
 
+def test_texts_of_your_own_that_fail_are_found_before_a_reader_gets_ours(say, site, tmp_path) -> None:
+    (tmp_path / "texts" / "de").mkdir(parents=True)
+    text = tmp_path / "texts" / "de" / "resolved.txt"
+    text.write_text("Subject: fertig\n\n{{ wort }}\n")
+    site.configure(f'[notifier]\ntemplates = "{tmp_path}/texts"\n')
+    said = site.command("check")
+    assert said.code == 3
+    assert said.out.startswith(f"{text}: notifier.templates: line 3: there is no fact wort")
+    [found] = site.command("check", "--json").json()
+    assert (found["valid"], found["file"], found["findings"][0]["file"]) == (False, str(site.file), str(text))
+    assert f"WARN  {'texts':14} {text}: notifier.templates: line 3" in site.command("doctor").out
+    text.write_text("Subject: fertig\n\nfertig\n")
+    assert site.command("check").code == 0
+    assert " texts " not in site.command("doctor").out
+
+
 def test_the_example_schema_and_settings_in_force_are_shown(say, site) -> None:
     assert say("config", "example").out == example()
     assert json.loads(say("config", "schema").out)["title"] == "triaged.toml"
