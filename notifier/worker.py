@@ -232,8 +232,7 @@ class Notifier:
         submitter = await self._free.get()
         try:
             if self._unreachable is None and not self._ending:
-                self._unreachable = await asyncio.to_thread(submitter.ready)
-                RELAY_UP.set(self._unreachable is None)
+                self._heard(await asyncio.to_thread(submitter.ready))
             if self._unreachable is not None or self._ending:
                 await self._recorder.released(claimed)
                 return
@@ -245,9 +244,14 @@ class Notifier:
             self._free.put_nowait(submitter)
         step("outbox.submitted")
         if isinstance(result, Deferred) and result.unreachable:
-            self._unreachable = result.error
+            self._heard(result.error)
         await self._recorder.ended(claimed, result)
         step("outbox.recorded")
+
+    def _heard(self, trouble: str | None) -> None:
+        """What a connection says of the relay now. Connections speak in any order, so the gauge follows each, even while one probes for all."""
+        self._unreachable = trouble
+        RELAY_UP.set(trouble is None)
 
     async def _attempt(self, submitter: Submitter, ready: Ready) -> Submission:
         told = ready.claimed.notification
@@ -275,12 +279,12 @@ class Notifier:
             raise Transient("every connection still waits for an answer")
         submitter = self._free.get_nowait()
         try:
-            self._unreachable = await asyncio.to_thread(submitter.ready)
+            trouble = await asyncio.to_thread(submitter.ready)
         finally:
             self._free.put_nowait(submitter)
-        if self._unreachable is not None:
-            raise Transient(self._unreachable)
-        RELAY_UP.set(1)
+        self._heard(trouble)
+        if trouble is not None:
+            raise Transient(trouble)
         log.info("relay reachable")
 
     async def _pause(self, seconds: float) -> None:
