@@ -238,7 +238,8 @@ class Checker:
         assert row is not None
         if row["kind"] == "auto_close":
             if new is not None:
-                demand(old is None or new["generation"] > old["generation"], "a timer was set and kept its generation")
+                kept = old is not None and new["generation"] <= old["generation"]
+                demand(not kept, "a timer was set and kept its generation", old, new)
                 self.timers[row["subject_id"]] = new
             else:
                 self.timers.pop(row["subject_id"], None)

@@ -22,12 +22,12 @@ class Changed(msgspec.Struct, frozen=True, kw_only=True):
 
 def watch(connection: sqlite3.Connection) -> None:
     """Triggers that live on this one connection, in its temporary schema: the database file does not change by them."""
-    connection.execute("CREATE TEMP TABLE seen (place INTEGER, row INTEGER, PRIMARY KEY (place, row)) WITHOUT ROWID")
+    connection.execute("CREATE TEMP TABLE seen (place INTEGER, row INTEGER, went INTEGER, PRIMARY KEY (place, row)) WITHOUT ROWID")
     for place, table in enumerate(TABLES):
-        for verb, row in (("INSERT", "NEW"), ("UPDATE", "NEW"), ("DELETE", "OLD")):
+        for verb, row, went in (("INSERT", "NEW", 0), ("UPDATE", "NEW", 0), ("DELETE", "OLD", 1)):
             connection.execute(
                 f"CREATE TEMP TRIGGER seen_{table}_{verb} AFTER {verb} ON main.{table} "
-                f"BEGIN INSERT INTO seen VALUES ({place}, {row}.rowid) ON CONFLICT DO NOTHING; END"
+                f"BEGIN INSERT INTO seen VALUES ({place}, {row}.rowid, {went}) ON CONFLICT DO UPDATE SET went = max(went, {went}); END"
             )
 
 
@@ -58,18 +58,22 @@ class Mirror:
     def _look(self, connection: sqlite3.Connection) -> Iterator[Changed]:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
-        seen = connection.execute("SELECT place, row FROM seen").fetchall()
+        seen = connection.execute("SELECT place, row, went FROM seen").fetchall()
         if not seen:
             return
         self.commits += 1
         connection.execute("DELETE FROM seen")
-        by_table: dict[str, list[int]] = {}
-        for place, row in seen:
-            by_table.setdefault(TABLES[place], []).append(row)
+        by_table: dict[str, dict[int, bool]] = {}
+        for place, row, went in seen:
+            by_table.setdefault(TABLES[place], {})[row] = bool(went)
         for table in sorted(by_table, key=TABLES.index):
-            yield from self._compare(connection, table, by_table[table])
+            rows = by_table[table]
+            yield from self._compare(connection, table, list(rows), frozenset(row for row, went in rows.items() if went))
 
-    def _compare(self, connection: sqlite3.Connection, table: str, rowids: Sequence[int]) -> Iterator[Changed]:
+    def _compare(
+        self, connection: sqlite3.Connection, table: str, rowids: Sequence[int], went: frozenset[int] = frozenset()
+    ) -> list[Changed]:
+        """What went comes before what came; a row that went and came anew in one commit (`went`) is both, and is no change of the old one."""
         known = self.tables[table]
         there: dict[int, Row] = {}
         for at in range(0, len(rowids), 500):
@@ -78,19 +82,22 @@ class Mirror:
             names = self._columns.setdefault(table, [each[0] for each in cursor.description])
             for row in cursor:
                 there[row[0]] = dict(zip(names[1:], row[1:], strict=True))
+        gone: list[Changed] = []
+        came: list[Changed] = []
         for rowid in rowids:
             old, new = known.get(rowid), there.get(rowid)
-            if old == new:
+            anew = old is not None and new is not None and (rowid in went or not _same_row(table, old, new))
+            if old == new and not anew:
                 continue
             if new is None:
                 del known[rowid]
             else:
                 known[rowid] = new
-            if old is not None and new is not None and not _same_row(table, old, new):  # the place of a row that went was taken anew
-                yield Changed(table=table, old=old, new=None)
-                yield Changed(table=table, old=None, new=new)
-            else:
-                yield Changed(table=table, old=old, new=new)
+            if new is None or anew:
+                gone.append(Changed(table=table, old=old, new=None))
+            if new is not None:
+                came.append(Changed(table=table, old=None if anew else old, new=new))
+        return gone + came
 
 
 _KEYS = {
