@@ -31,7 +31,6 @@ HASHED_BYTES = 4_096  # from here on a hash is cheaper than to decode
 MAX_SEEN = 10_000  # bodies of which the door keeps the count
 JSON = "application/json"
 HOOKS = "/hooks/"
-WHOLE = "triaged.whole"  # in the scope of a request whose body has come as a whole: reading it waits for nobody
 
 # route: hooks, messages; code: the HTTP status
 REQUESTS = Counter("triaged_http_requests_total", "Requests that brought something.", ["route", "code"])
@@ -53,14 +52,17 @@ NO_SECRET = Secret()
 class Call:
     """One request as ASGI hands it over; nothing of it is parsed before somebody asks."""
 
-    __slots__ = ("_headers", "_receive", "path", "peer", "whole")
+    __slots__ = ("_headers", "_receive", "body", "path", "peer")
 
-    def __init__(self, scope: Scope, receive: Receive) -> None:
-        """Bind the request; `peer` is its client's address, "" where the server does not know it."""
+    def __init__(self, scope: Scope, receive: Receive | None, body: bytes | None = None) -> None:
+        """Bind the request; `peer` is its client's address, "" where the server does not know it.
+
+        `body` is all of it where the server has it already; else it is received.
+        """
         self._headers: dict[bytes, bytes] = dict(reversed(scope["headers"]))  # of a name that comes twice the first counts
         self._receive = receive
         self.path: str = scope["path"]
-        self.whole = WHOLE in scope
+        self.body = body
         self.peer: str = scope["client"][0] if scope.get("client") else ""
 
     def header(self, name: str) -> str:
@@ -69,6 +71,7 @@ class Call:
 
     async def read(self, limit: int) -> bytes:
         """The whole body; raises MalformedInput when it is larger or the client goes away."""
+        assert self._receive is not None, "what is not there is received"
         chunks: list[bytes] = []
         size_bytes, more = 0, True
         while more:
@@ -93,10 +96,14 @@ class Answer:
         """Bind them."""
         self.status_code, self.body = status_code, body
 
+    @property
+    def raw_headers(self) -> list[tuple[bytes, bytes]]:
+        """As Starlette's answers have them."""
+        return [(b"content-length", b"%d" % len(self.body)), (b"content-type", JSON.encode())]
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 -- ASGI calls it so
         """Send it."""
-        headers = [(b"content-length", b"%d" % len(self.body)), (b"content-type", JSON.encode())]
-        await send({"type": "http.response.start", "status": self.status_code, "headers": headers})
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         await send({"type": "http.response.body", "body": self.body})
 
 
@@ -115,9 +122,9 @@ class Hook:
         answer = await self.answered(scope, receive)
         await answer(scope, receive, send)
 
-    async def answered(self, scope: Scope, receive: Receive) -> Answer | Response:
-        """The answer, of which nothing is sent yet."""
-        return _counted("hooks", await self._door.delivered(Call(scope, receive)))
+    async def answered(self, scope: Scope, receive: Receive | None, body: bytes | None = None) -> Answer | Response:
+        """The answer, of which nothing is sent yet; `body` where it need not be received."""
+        return _counted("hooks", await self._door.delivered(Call(scope, receive, body)))
 
 
 class HttpDoor:
@@ -250,8 +257,10 @@ class HttpDoor:
             raise MalformedInput(f"the body has {length} bytes, at most {limit} are taken", status=413)
         if self._places <= 0:
             raise Transient("too many requests at once", retry_seconds=2)
-        if call.whole:
-            return await call.read(limit)
+        if call.body is not None:
+            if len(call.body) > limit:
+                raise MalformedInput(f"the body is larger than {limit} bytes", status=413)
+            return call.body
         self._places -= 1
         try:
             async with asyncio.timeout(self._settings.body_timeout_seconds):

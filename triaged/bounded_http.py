@@ -1,11 +1,12 @@
 """HTTP/1.1 under bounds that uvicorn has none for: how large a header may be, how long it and a whole request may take (A56)."""
 
 import asyncio
+from functools import partial
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from intake.http import WHOLE
+from triaged.direct import Direct, DirectApp
 
 MAX_HEADER_BYTES = 64 * 1024  # and what one read brings beside it
 HEADER_SECONDS = 20.0  # from the connection, or from the first byte of a later request, to the end of its header
@@ -47,16 +48,18 @@ class _Joining:
 class BoundedProtocol(HttpToolsProtocol):
     """One connection. Between requests uvicorn's keep-alive bounds it.
 
-    The scope of a request says under WHOLE that its body was there before anybody asked for it.
+    A delivery that comes whole with its header, as nearly all do, is answered without a cycle and a task of uvicorn's (`triaged.direct`).
     """
 
     _deadline: float | None = None  # by the loop's clock
     _timer: asyncio.TimerHandle | None = None
     _header_bytes: int = 0
     _in_header: bool = True
+    _with_header: list[bytes] | None = None  # of the body of what may be answered directly: None for every other request
 
     def connection_made(self, transport: Any) -> None:
         """The first header is waited for from here."""
+        self._app: DirectApp | None = self.app if hasattr(self.app, "directly") else None
         self._joining = _Joining(transport)
         super().connection_made(self._joining)  # type: ignore[arg-type]  # what uvicorn calls of a transport without websockets
         self._arm(HEADER_SECONDS)
@@ -71,6 +74,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Read on, unless the header has no end."""
         super().data_received(data)
+        if self._with_header is not None:
+            self._go_the_usual_way()
         if self._in_header and not self.transport.is_closing():
             self._header_bytes += len(data)
             if self._header_bytes > MAX_HEADER_BYTES:
@@ -86,13 +91,52 @@ class BoundedProtocol(HttpToolsProtocol):
         """Its body is waited for."""
         self._in_header = False
         self._arm(REQUEST_SECONDS)
-        super().on_headers_complete()
+        if self._is_direct():
+            self._with_header = []
+        else:
+            super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of it."""
+        if self._with_header is None:
+            super().on_body(body)
+        else:
+            self._with_header.append(body)
 
     def on_message_complete(self) -> None:
         """It is whole."""
         self._disarm()
-        self.scope[WHOLE] = True  # type: ignore[literal-required]  # our own word between server and door
+        if self._with_header is not None and self._app is not None:
+            body, self._with_header = b"".join(self._with_header), None
+            begin = partial(self._app.directly, self.scope, body)
+            direct = Direct(self, begin, keep_alive=self.parser.should_keep_alive())
+            self.cycle = direct  # type: ignore[assignment]  # it has all that is asked of one there
+            # Not at once: all that has come to any connection is read before, else the writer wakes for each and its groups halve.
+            self.loop.call_soon(direct.run)
+            return
         super().on_message_complete()
+
+    def _is_direct(self) -> bool:
+        """Whether the application answers this request directly, nothing stands before it, and nothing of it is for uvicorn to do."""
+        parser, most = self.parser, self.limit_concurrency
+        if self._app is None or parser.get_method() != b"POST" or parser.get_http_version() != "1.1" or parser.should_upgrade():
+            return False
+        if self.expect_100_continue or self.flow.write_paused or (most is not None and len(self.connections) >= most):
+            return False
+        if self.cycle is not None and not self.cycle.response_complete:
+            return False
+        if any(mark in self.url for mark in b"%?#"):
+            return False
+        self.scope["method"], self.scope["path"] = "POST", self.url.decode("ascii", "replace")
+        return self._app.takes(self.scope)
+
+    def _go_the_usual_way(self) -> None:
+        """More of the body is to come: uvicorn waits for it, with what came already."""
+        pieces, self._with_header = self._with_header or [], None
+        if not self.transport.is_closing():
+            super().on_headers_complete()
+            for each in pieces:
+                super().on_body(each)
 
     def on_response_complete(self) -> None:
         """It is answered."""

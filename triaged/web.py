@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -17,16 +17,16 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
-from intake.http import HOOKS, Hook
+from intake.http import HOOKS, Answer, Hook
 from intake.settings import host_and_port, on_loopback
 from itsm.errors import Transient
 from triaged.bounded_http import BoundedProtocol
+from triaged.direct import FAILED
 from triaged.readiness import Readiness
 from webportal.problem import problem
 
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 KEEP_ALIVE_SECONDS, GRACE_SECONDS, MAX_CONNECTIONS = 65, 5, 2_000
-FAILED = "this should not happen; the log says more, and nothing was acknowledged"
 
 
 def probes(readiness: Readiness) -> list[Route]:
@@ -88,7 +88,7 @@ class HooksFirst:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """What is no POST to a source goes the usual way."""
-        if scope["type"] != "http" or scope["method"] != "POST" or not scope["path"].startswith(HOOKS) or not self._admits(scope):
+        if scope["type"] != "http" or scope["method"] != "POST" or not self.takes(scope):
             await self._app(scope, receive, send)
             return
         try:
@@ -97,6 +97,15 @@ class HooksFirst:
             await problem(500, FAILED)(scope, receive, send)
             raise
         await answer(scope, receive, send)
+
+    def takes(self, scope: Any) -> bool:
+        """Whether this POST is a delivery, under a Host that is ours and by a path with nothing to be decoded in it."""
+        path: str = scope["path"]
+        return path.startswith(HOOKS) and self._admits(scope)
+
+    def directly(self, scope: Any, body: bytes) -> Coroutine[Any, Any, Answer | Response]:
+        """Its answer, where the server has the body already."""
+        return self._hook.answered(scope, None, body)
 
 
 def application(routes: Sequence[BaseRoute], *, listen: str, hosts: Sequence[str] = (), hook: Hook | None = None) -> ASGIApp:

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
@@ -44,7 +43,7 @@ class Web:
             self.seen.append(request.url.path)
             return PlainTextResponse("evil")
 
-        app: Starlette = application([*door.routes(), Route("/evil", evil)], listen="127.0.0.1:0")
+        app = application([*door.routes(), Route("/evil", evil)], listen="127.0.0.1:0", hook=door.hook)  # as the daemon has it
         self.server = WebServer(app, "127.0.0.1:0")
         self.server.start()
         self.thread = threading.Thread(target=lambda: asyncio.run(self.server.run()))
