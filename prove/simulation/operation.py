@@ -5,11 +5,13 @@ from collections.abc import Callable
 
 from prometheus_client import REGISTRY
 
+from notifier.worker import RELAY_UP
 from prove.simulation.checks import Checker, demand
 from prove.simulation.life import BATCH, Life
 from prove.simulation.loop import VirtualLoop
 from prove.simulation.relay import ScriptedRelay
 from store.engine import MORE_READERS, READERS
+from triaged.gauges import INBOX, OUTBOX
 
 WITHIN_SECONDS = 120.0  # reference goal: an alarm's series is right two minutes after the thing itself
 AT_ONCE_SECONDS = 0.1
@@ -45,8 +47,11 @@ class Operation:
         return self._checker.dead > 0
 
     def begin(self) -> None:
-        """A new process has to look first."""
+        """A new process has to look first: what the lives before it showed, of this seed or of another, went with them."""
         self._since.clear()
+        RELAY_UP.set(0)
+        INBOX.clear()
+        OUTBOX.clear()
 
     def leapt(self, now: float) -> None:
         """The machine slept: what should have looked meanwhile looks at once."""
