@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Row, Select, bindparam, delete, func, literal, select, union, update
+from sqlalchemy import ColumnElement, Row, Select, bindparam, delete, func, literal, or_, select, union, update
 
 from itsm.envelope import PENDING_CODE, Channel, Envelope, Outcome
 from itsm.permission import EVERYTHING, Visible
@@ -22,6 +22,7 @@ _paths_in = msgspec.json.Decoder(tuple[str, ...]).decode
 PENDING, DONE, QUARANTINED = "pending", "done", "quarantined"
 MAX_REASON = 1000  # characters of a reason that are kept
 MAX_ATTEMPTS = 3  # attempts made alone; the third that fails quarantines
+LONGEST_PAUSE = timedelta(minutes=1)  # nobody is told to wait longer: what would was told so before the clock was set back (F28)
 
 
 class Claimed(msgspec.Struct, frozen=True, kw_only=True):
@@ -128,7 +129,12 @@ def is_state(state: str) -> ColumnElement[bool]:
 
 _free = (
     select(inbox)
-    .where(inbox.c.desk_id == bindparam("desk_id"), is_state(PENDING), inbox.c.claimed_by.is_(None), inbox.c.not_before <= bindparam("now"))
+    .where(
+        inbox.c.desk_id == bindparam("desk_id"),
+        is_state(PENDING),
+        inbox.c.claimed_by.is_(None),
+        or_(inbox.c.not_before <= bindparam("now"), inbox.c.not_before > bindparam("latest")),
+    )
     .order_by(inbox.c.id)
     .limit(bindparam("limit"))
     .with_for_update(skip_locked=True)  # on PostgreSQL: nobody waits for the claim of another
@@ -143,7 +149,8 @@ def claim(tx: Tx, *, process_id: int, limit: int, max_bytes: int) -> list[Claime
     """Take the oldest free envelopes up to `limit` and `max_bytes` (at least one); one marked alone comes alone."""
     taken: list[Claimed] = []
     size_bytes = 0
-    for row in tx.connection.execute(_free, {"desk_id": tx.desk_id, "now": to_column(tx.now), "limit": limit}).all():
+    asked = {"desk_id": tx.desk_id, "now": to_column(tx.now), "latest": to_column(tx.now + LONGEST_PAUSE), "limit": limit}
+    for row in tx.connection.execute(_free, asked).all():
         size_bytes += row.size_bytes
         if taken and (row.alone or size_bytes > max_bytes):
             break

@@ -186,6 +186,21 @@ def test_what_is_released_counts_nothing_and_may_have_to_wait(store: Store, arri
     assert (again[0].attempts, again[0].alone) == (0, False)
 
 
+@pytest.mark.parametrize("defended", [True, False])
+def test_what_waits_by_a_clock_that_was_set_back_is_due_at_once(
+    store: Store, arrive: Arrive, clock: Callable[..., object], monkeypatch: pytest.MonkeyPatch, defended: bool
+) -> None:
+    if not defended:
+        monkeypatch.setattr(inbox, "LONGEST_PAUSE", timedelta(days=10_000))
+    inbox_id = arrive()
+    fail(store, claim(store))
+    clock.advance(days=10)  # type: ignore[attr-defined]
+    fail(store, claim(store))
+    assert claim(store) == []
+    clock.advance(days=-10)  # type: ignore[attr-defined]
+    assert ids(claim(store)) == ([inbox_id] if defended else [])
+
+
 def test_claims_of_a_process_that_died_are_released_and_tried_alone(store: Store, arrive: Arrive) -> None:
     first, second = arrive(), arrive()
     claim(store)
