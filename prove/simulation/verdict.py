@@ -76,13 +76,20 @@ def _second_form(world: "World", name: str) -> bool:
     return any(other.kind == "mail" and other.name != name and marker.group(0) in other.body for other in world.items.values())
 
 
+def took_effect(outcomes: str, at: int) -> bool:
+    """Whether the alert at this place of its envelope was handled; what is quarantined, whole or in this part, was not."""
+    return outcomes != "Q" and outcomes[at : at + 1] != "Q"
+
+
 def _alerts(world: "World", envelopes: dict[str, list[int]]) -> None:
     """Open or closed by our own reckoning over all deliveries that were taken, in whatever order they came."""
     fired: dict[str, set[datetime]] = {}
     ends: dict[str, set[datetime]] = {}
-    for name in envelopes:
+    for name, deliveries in envelopes.items():
         item = world.items.get(name)
-        for key, firing, begun, ended in item.alerts if item else ():
+        for at, (key, firing, begun, ended) in enumerate(item.alerts if item else ()):
+            if not any(took_effect(world.checker.outcomes[each], at) for each in deliveries):
+                continue  # it waits for a person, and has done nothing yet
             if firing:
                 fired.setdefault(key, set()).add(begun)
             elif ended is not None:
