@@ -28,6 +28,7 @@ from store.store import Store
 
 IDLE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 60.0
+MAX_DOUBLINGS = 6  # of a second, until the longest pause is reached
 BYTES_GONE = "its bytes were removed by retention; a mail that may have gone out is never written anew"
 
 RELAY_UP = Gauge("triaged_outbox_relay_up", "1 while the relay, or the folder, takes mail.")
@@ -64,7 +65,8 @@ class Notifier:
         """`identity` is asked anew for each batch, so that a reload counts."""
         self._store, self._settings, self._run_batch, self._identity, self._keys = store, settings, run_batch, identity, keys
         self._files = Files(store, run_batch)
-        self._recorder = Recorder(store, settings=settings, jitter=random.random)
+        self._jitter = random.random
+        self._recorder = Recorder(store, settings=settings, jitter=self._jitter)
         self._submitters = tuple(submitters)
         self._free: asyncio.LifoQueue[Submitter] = asyncio.LifoQueue()  # the connection used last is the one least likely closed
         for each in submitters:
@@ -73,6 +75,7 @@ class Notifier:
         self._sending: set[asyncio.Task[None]] = set()  # each named by its row
         self._failures: list[BaseException] = []
         self._unreachable: str | None = None
+        self._vain, self._in_vain = False, 0  # whether the relay let us in and took no mail, and how many rounds so far
         self._open = self._ending = False
 
     def wake(self) -> None:
@@ -146,6 +149,9 @@ class Notifier:
             self._open = False
             for each in self._submitters:
                 await asyncio.to_thread(each.close)
+        if self._in_vain and not self._sending and await self._store.aread(outbox.oldest_queued) is None:
+            self._in_vain = 0  # the mails it did not take are gone, by a person's word
+            self._heard(None)
         try:
             async with asyncio.timeout(IDLE_SECONDS):
                 await self._wake.wait()
@@ -244,14 +250,18 @@ class Notifier:
             self._free.put_nowait(submitter)
         step("outbox.submitted")
         if isinstance(result, Deferred) and result.unreachable:
+            self._vain = True
             self._heard(result.error)
+        else:
+            self._vain, self._in_vain = False, 0
+            self._heard(self._unreachable)
         await self._recorder.ended(claimed, result)
         step("outbox.recorded")
 
     def _heard(self, trouble: str | None) -> None:
         """What a connection says of the relay now. Connections speak in any order, so the gauge follows each, even while one probes for all."""
         self._unreachable = trouble
-        RELAY_UP.set(trouble is None)
+        RELAY_UP.set(trouble is None and self._in_vain < 2)  # to be let in is not enough where mails were refused after it
 
     async def _attempt(self, submitter: Submitter, ready: Ready) -> Submission:
         told = ready.claimed.notification
@@ -262,9 +272,16 @@ class Notifier:
             return Deferred(error=f"internal: {type(error).__name__}", uncertain=True)
 
     async def _until_reachable(self) -> None:
-        """Nothing is claimed while the relay is away: one probe for all, at growing distances, up to a minute (F52)."""
+        """Nothing is claimed while the relay is away: one probe for all, at growing distances, up to a minute (F52).
+
+        A relay that lets us in and then takes no mail, however often, is asked at growing distances too.
+        """
         RELAY_UP.set(0)
         log.warning("relay unreachable", error=self._unreachable)
+        if self._vain:
+            self._vain, self._in_vain = False, self._in_vain + 1
+        if self._in_vain > 1:
+            await self._pause((1.0 - self._jitter() / 2) * min(LONGEST_PAUSE_SECONDS, 2.0 ** min(self._in_vain, MAX_DOUBLINGS)))
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(Transient),
             wait=wait_random_exponential(multiplier=0.5, max=LONGEST_PAUSE_SECONDS),
