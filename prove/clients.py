@@ -183,7 +183,8 @@ class Clients:
         """(name, whether it resolves), one to three of a body: new ones, copies, resolves."""
         body: dict[str, bool] = {}
         known = chance.sample(fired, len(fired)) if fired else []
-        for _ in range(chance.choice(self._bodies)):
+        wanted = chance.choice(self._bodies)
+        while len(body) < wanted:  # of a name that comes up twice one is told
             choice = chance.random()
             if not known or choice < self._new_alerts:
                 body[self._ledger.name()] = False
