@@ -3,9 +3,9 @@
 A delivery is remembered after the commit that merged it. While the row of its series has the version of that commit, the
 same octets are a `duplicate` (rules.resend); the version is read in the transaction that says so, so neither a restart, nor
 another replica, nor a resolve in between can make the cache lie. A body of which every delivery is known is remembered as a
-whole by its hash: it need not be cut into alerts again, and its versions hold as long as nobody wrote a series (the stamp of
-store.series_rows), and the door ends its re-sends in the commit that accepts them (ADR-0016). Counts and times of re-sends are gathered
-here and written in batches: a crash may lose those of the last seconds, never an outcome.
+whole by its hash, with the last of them: it need not be cut into alerts again, and its versions hold as long as nobody wrote a
+series (the stamp of store.series_rows), and the door ends its re-sends in the commit that accepts them (ADR-0016). Counts and times
+of re-sends are gathered here and written in batches: a crash may lose those of the last seconds, never an outcome.
 """
 
 import threading
@@ -91,7 +91,7 @@ class Resends:
         self._known: dict[bytes, Known] = {}
         self._bodies: dict[bytes, Body] = {}
         self._places = 0
-        self._waiting: dict[bytes, Body] = {}  # bodies whose re-sends are not dealt out
+        self._waiting: dict[int, Body] = {}  # whose re-sends are not dealt out, by their id: two may have the same octets
         self._touches: dict[int, tuple[Known, Touch]] = {}
         self._casework: Casework | None = None
         self._unsettled: set[int] = set()  # envelopes of known bodies that a door could not end
@@ -215,7 +215,7 @@ class Resends:
                 body, received_at = each.body, each.envelope.received_at
                 body.count += 1
                 body.received_at = received_at if body.received_at is None else max(body.received_at, received_at)
-                self._waiting[body.digest] = body
+                self._waiting[id(body)] = body
 
     def _stored(self, held: Iterable[Repeat]) -> None:
         """Their bytes were stored once more: from now on they are those of the body."""

@@ -15,16 +15,26 @@ SLICE = 100  # parts a transaction: at most about 20 ms of them
 REPEATED = 5_000  # parts a transaction that the state cache knows
 
 
+class Names(msgspec.Struct, frozen=True, kw_only=True):
+    """What names a body and its parts for the state cache; no parts where they have no name."""
+
+    body: bytes
+    parts: tuple[bytes, ...]
+
+
+NO_NAMES = Names(body=b"", parts=())
+
+
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
     """Envelopes that were claimed together, and what the child made of each; one whose child failed is missing there.
 
-    `repeats` were not parsed: the state cache knows all their parts. `deliveries` names the parts of the others for it.
+    `repeats` were not parsed: the state cache knows all their parts. `deliveries` names the others for it.
     """
 
     claimed: tuple[Claimed, ...]
     parsed: dict[int, ParseResult]
     repeats: dict[int, Repeat] = {}
-    deliveries: dict[int, tuple[bytes, ...]] = {}
+    deliveries: dict[int, Names] = {}
 
     def series(self) -> set[int]:
         """The tags of the series that parsed parts speak of."""

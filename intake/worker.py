@@ -14,7 +14,7 @@ from casework.context import Casework
 from casework.handle import handle
 from casework.part import Handled, Part
 from casework.resends import MAX_FLUSHED, Repeat, Resends
-from intake.batch import Batch, Slice, parts_of, runs, slices, why_nothing
+from intake.batch import NO_NAMES, Batch, Names, Slice, parts_of, runs, slices, why_nothing
 from intake.child import ParseRequest, ParseResult
 from intake.context import GenericMapping
 from intake.mail.signature import names_of_keys
@@ -144,19 +144,19 @@ class Triage:
         step("triage.parsed")
         return Batch(claimed=tuple(claimed), parsed=parsed, repeats=repeats, deliveries=named)
 
-    def _look(self, tx: Tx, claimed: Sequence[Claimed]) -> tuple[dict[int, Repeat], dict[int, tuple[bytes, ...]]]:
+    def _look(self, tx: Tx, claimed: Sequence[Claimed]) -> tuple[dict[int, Repeat], dict[int, Names]]:
         """Envelopes of which the state cache knows every part, and what names the parts of the others."""
         alerts = [each.envelope for each in claimed if each.envelope.format in DELIVERIES and not each.outcomes]
         bodies = inbox.raw_bytes(tx, [each.id for each in alerts])
         repeats: dict[int, Repeat] = {}
-        named: dict[int, tuple[bytes, ...]] = {}
+        named: dict[int, Names] = {}
         for each in alerts:
             raw = bodies.get(each.id, b"")
             digest = digest_of(each.format, each.source, raw)
             body = self._resends.body(digest)
             if body is None:
-                named[each.id] = deliveries(each.format, each.source, raw)
-                body = self._resends.find(digest, named[each.id], each)
+                named[each.id] = Names(body=digest, parts=deliveries(each.format, each.source, raw))
+                body = self._resends.find(digest, named[each.id].parts, each)
             if body is not None:
                 repeats[each.id] = Repeat(envelope=each, body=body)
         return repeats, named
@@ -288,11 +288,14 @@ class Triage:
         self._remember(handled, batch.deliveries)
         await self._tell(handled)
 
-    def _remember(self, handled: Sequence[Handled], named: Mapping[int, tuple[bytes, ...]]) -> None:
+    def _remember(self, handled: Sequence[Handled], named: Mapping[int, Names]) -> None:
+        """Keep what was merged; a body of which that was the last part is known as a whole from now on, where all of it is."""
         for each in handled:
-            names = named.get(each.part.envelope.id, ())
-            if each.known is not None and each.part.seq < len(names):
-                self._resends.remember(names[each.part.seq], each.known)
+            names = named.get(each.part.envelope.id, NO_NAMES)
+            if each.known is not None and each.part.seq < len(names.parts):
+                self._resends.remember(names.parts[each.part.seq], each.known)
+            if each.part.seq == len(names.parts) - 1:
+                self._resends.find(names.body, names.parts, each.part.envelope)
 
     async def _decide(self, parts: Sequence[Part], counts: Sequence[tuple[int, int]]) -> list[Handled]:
         casework = self._casework()

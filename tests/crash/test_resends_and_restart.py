@@ -37,7 +37,7 @@ def rows(folder, query):
 
 
 def triaged(daemon, folder, more=""):
-    """Post and wait until it is triaged: the first is judged in full, by the second the body is known whole."""
+    """Post and wait until it is triaged: the first is judged in full, and from then on the body is known whole."""
     found = post(daemon, more)
     assert books.comes_to_nothing(lambda: books.pending(folder)), "what was accepted is not triaged"
     return found
