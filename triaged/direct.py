@@ -59,7 +59,7 @@ class Direct:
             future = self._answering.send(None)
         except StopIteration as end:
             self._write(end.value)
-        except Exception as error:  # the boundary of one request: it is answered, and the log says what happened
+        except (Exception, asyncio.CancelledError) as error:  # the boundary of one request: it is answered, and the log says what happened
             self._protocol.logger.error("Exception in a direct answer\n", exc_info=error)
             self._write(problem(500, FAILED))
         else:

@@ -261,11 +261,12 @@ def test_a_server_that_ends_answers_what_is_at_hand_and_closes(store):
     assert closed
 
 
-def test_an_error_of_ours_is_answered_and_logged_and_the_connection_goes_on(store, caplog, monkeypatch):
+@pytest.mark.parametrize("error", [RuntimeError("a bug"), asyncio.CancelledError("a bug")])
+def test_an_error_of_ours_is_answered_and_logged_and_the_connection_goes_on(store, caplog, monkeypatch, error):
     async def scenario():
         connection = Connection(store)
         with monkeypatch.context() as broken:
-            broken.setattr(connection.acceptor, "closed_because", RuntimeError("a bug"))
+            broken.setattr(connection.acceptor, "closed_because", error)
             connection.hear(post())
             await connection.answers()
         connection.hear(post())
