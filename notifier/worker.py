@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 
 import msgspec
 import structlog
@@ -93,6 +94,7 @@ class Notifier:
         process = self._store.process_id
         await self._store.awrite(lambda tx: outbox.release_all(tx, process_id=process))
         try:
+            await self._first_word()
             while not self._stop.is_set():
                 self._wake.clear()
                 if self._unreachable is not None:
@@ -103,6 +105,12 @@ class Notifier:
         finally:
             await self._drain()
         self._raise_failure()
+
+    async def _first_word(self) -> None:
+        """Ask the relay once though nothing may be due: the gauge tells from the start what is so, and a wrong setting is seen at once."""
+        self._open = True
+        with suppress(Transient):
+            await self._probe()
 
     async def once(self) -> bool:
         """Claim and send one batch and wait for its end; False when nothing was due."""

@@ -38,6 +38,7 @@ class Operation:
             "no TriagedQuarantine": (lambda: not self._quarantined(), lambda: shown("triaged_inbox_pending", stage="quarantined") == 0),
             "TriagedDeadLetters": (self._dead, lambda: shown("triaged_outbox_pending", state="dead") > 0),
             "TriagedRelayDown": (lambda: relay.turned_away, lambda: shown("triaged_outbox_relay_up") == 0),
+            "no TriagedRelayDown": (lambda: not relay.down and not relay.trouble, lambda: shown("triaged_outbox_relay_up") == 1),
         }
 
     def _quarantined(self) -> bool:

@@ -7,7 +7,7 @@ import pytest
 
 from itsm.notification import DeliveryState
 from notifier.submit import Deferred
-from notifier.worker import Notifier
+from notifier.worker import RELAY_UP, Notifier
 from store import outbox
 from tests.notifier.test_worker import metric, notifier, row, run_until, to_relay
 
@@ -18,7 +18,7 @@ DEADLINE_SECONDS = 60.0
 
 
 class RelayThatGoesAway:
-    """Two connections are let in, one at once and one slowly, then nobody; a mail on either finds that the relay is gone."""
+    """After the first word two connections are let in, one at once and one slowly, then nobody; a mail on either finds the relay gone."""
 
     def __init__(self):
         self.lock, self.asked, self.probed = threading.Lock(), 0, threading.Event()
@@ -27,9 +27,9 @@ class RelayThatGoesAway:
         with self.lock:
             self.asked += 1
             at = self.asked
-        if at == 1:  # the slow one is let in when the other has found out already
+        if at == 2:  # the slow one is let in when the other has found out already
             assert self.probed.wait(DEADLINE_SECONDS)
-        if at > 2:
+        if at > 3:
             self.probed.set()
             return REFUSED
         return None
@@ -115,3 +115,14 @@ def test_when_the_mails_that_were_not_taken_are_gone_the_relay_is_no_longer_said
 
     run_until(to_relay(server), condition)
     assert store.read(outbox.counts).get("queued", 0) == 0
+
+
+@pytest.mark.parametrize("up", [True, False])
+def test_it_is_told_from_the_start_though_nothing_is_to_be_sent(up, relay, to_relay, pauses):
+    RELAY_UP.set(not up)
+    server = relay()
+    worker = to_relay(server)
+    if not up:
+        server.close()
+    run_until(worker, lambda: metric("triaged_outbox_relay_up") == up)
+    assert server.taken == []

@@ -314,7 +314,7 @@ def test_a_notification_is_found_without_a_word_about_it_and_no_connection_is_ke
         rounds.append(True)
         if len(rounds) == 10:
             enqueue()
-        return "quit" in server.commands
+        return bool(server.taken) and server.commands[-1] == "quit"
 
     run_until(worker, condition)
     assert len(server.taken) == 1
