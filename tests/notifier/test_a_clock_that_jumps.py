@@ -33,5 +33,5 @@ def test_a_mail_that_is_being_sent_is_not_sent_again_when_the_clock_jumps_past_i
 
     jumped: list[object] = []
     run_until(worker, condition)
-    assert len(server.taken) == (3 if defended else 4)
+    assert len(server.taken) == 3 if defended else len(server.taken) > 3  # then even one that was taken and not yet recorded may go again
     assert len({each.content for each in server.taken}) == 3
