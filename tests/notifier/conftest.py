@@ -12,13 +12,15 @@ import pytest
 
 from itsm.notification import DeliveryState, Event, Notification
 from itsm.token import mint_message_id
-from notifier.settings import RelaySettings
+from notifier.relay import Relay
+from notifier.settings import NotifierSettings, RelaySettings
+from notifier.worker import Notifier
 from store import outbox
 from store.settings import StoreSettings
 from store.store import Store
+from tests.notifier.running import IDENTITY, KEYS, in_process
 
 CERTIFICATE = Path(__file__).with_name("relay.pem")
-KEYS = ((1, b"a secret of thirty-two characters"),)
 SILENCE, CUT = "silence", "cut"
 USUAL = {
     "connect": "220 relay ready",
@@ -228,3 +230,29 @@ def enqueue(store: Store, clock: Clock) -> Callable[..., Notification]:
 @pytest.fixture
 def certificate_file() -> str:
     return str(CERTIFICATE)
+
+
+@pytest.fixture
+def notifier(store):
+    def make(submitters, run_batch=in_process, **fields):
+        settings = NotifierSettings(**({"drain_seconds": 0.2} | fields))
+        return Notifier(store, settings=settings, run_batch=run_batch, identity=lambda: IDENTITY, keys=KEYS, submitters=submitters)
+
+    return make
+
+
+@pytest.fixture
+def to_relay(notifier, relay_settings):
+    """A notifier with connections to this relay."""
+
+    def make(server, *, connections=1, run_batch=in_process, relay_fields=None, **fields):
+        settings = relay_settings(server.port, **(relay_fields or {}))
+        submitters = [Relay(settings, local_hostname="corp.example") for _ in range(connections)]
+        return notifier(submitters, run_batch, relay=settings, **fields)
+
+    return make
+
+
+@pytest.fixture
+def row(store):
+    return lambda notification: store.read(lambda tx: outbox.find(tx, notification.id))

@@ -6,9 +6,7 @@ import pytest
 
 from store import outbox
 from tests.notifier.conftest import SILENCE
-from tests.notifier.test_worker import notifier, run_until, to_relay
-
-__all__ = ["notifier", "to_relay"]
+from tests.notifier.running import run_until
 
 
 @pytest.mark.parametrize("defended", [True, False])

@@ -14,7 +14,7 @@ from notifier.preview import SAMPLE_IDENTITY, preview
 from notifier.settings import NotifierSettings
 from notifier.worker import Notifier
 from store import people
-from tests.notifier.conftest import KEYS
+from tests.notifier.running import KEYS
 
 TEXTS = {"": "usual", "pt": "wide", "pt-BR": "narrow", "de": "deutsch"}
 

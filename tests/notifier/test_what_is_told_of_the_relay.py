@@ -9,9 +9,7 @@ from itsm.notification import DeliveryState
 from notifier.submit import Deferred
 from notifier.worker import RELAY_UP, Notifier
 from store import outbox
-from tests.notifier.test_worker import metric, notifier, row, run_until, to_relay
-
-__all__ = ["notifier", "row", "to_relay"]
+from tests.notifier.running import metric, run_until
 
 REFUSED = "connection refused"
 DEADLINE_SECONDS = 60.0

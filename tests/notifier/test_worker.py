@@ -3,12 +3,10 @@
 import asyncio
 import email
 import email.policy
-from collections.abc import Sequence
 from datetime import timedelta
 
 import msgspec
 import pytest
-from prometheus_client import REGISTRY
 
 from itsm.errors import Transient
 from itsm.notification import DeliveryState, Event
@@ -16,80 +14,8 @@ from itsm.token import is_our_mark, read_verp
 from notifier.child import render_one
 from notifier.folder import Folder
 from notifier.relay import Relay
-from notifier.render import Identity
-from notifier.settings import NotifierSettings
-from notifier.worker import Notifier
 from store import outbox
-
-KEYS = ((1, b"a secret of thirty-two characters"),)
-IDENTITY = Identity(name="Service Desk", address="desk@corp.example", domain="corp.example")
-
-
-async def in_process(function: str, items: Sequence[bytes]) -> list[bytes | None]:
-    assert function == "render"
-    return [render_one(each) for each in items]
-
-
-@pytest.fixture
-def notifier(store):
-    def make(submitters, run_batch=in_process, **fields):
-        settings = NotifierSettings(**({"drain_seconds": 0.2} | fields))
-        return Notifier(store, settings=settings, run_batch=run_batch, identity=lambda: IDENTITY, keys=KEYS, submitters=submitters)
-
-    return make
-
-
-@pytest.fixture
-def to_relay(notifier, relay_settings):
-    """A notifier with connections to this relay."""
-
-    def make(server, *, connections=1, run_batch=in_process, relay_fields=None, **fields):
-        settings = relay_settings(server.port, **(relay_fields or {}))
-        submitters = [Relay(settings, local_hostname="corp.example") for _ in range(connections)]
-        return notifier(submitters, run_batch, relay=settings, **fields)
-
-    return make
-
-
-@pytest.fixture
-def row(store):
-    return lambda notification: store.read(lambda tx: outbox.find(tx, notification.id))
-
-
-def once(worker):
-    """One batch, connections closed after it."""
-
-    async def work():
-        try:
-            return await worker.once()
-        finally:
-            for each in worker._submitters:
-                each.close()
-
-    return asyncio.run(work())
-
-
-def run_until(worker, condition):
-    """Run until the condition holds, then drain."""
-
-    async def work():
-        task = asyncio.create_task(worker.run())
-        async with asyncio.timeout(20):
-            while not condition() and not task.done():  # noqa: ASYNC110 -- the relay is a thread, which sets no event of the loop
-                await asyncio.sleep(0.005)
-        worker.stop()
-        await task
-
-    asyncio.run(work())
-
-
-def replace_connection(worker, connection):
-    worker._submitters, worker._free = (connection,), asyncio.LifoQueue()
-    worker._free.put_nowait(connection)
-
-
-def metric(name, **labels):
-    return REGISTRY.get_sample_value(name, labels) or 0.0
+from tests.notifier.running import KEYS, in_process, metric, once, replace_connection, run_until
 
 
 def test_a_notification_goes_out_once_with_all_it_needs_to_come_back(enqueue, relay, to_relay, row):
