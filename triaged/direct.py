@@ -1,7 +1,7 @@
 """Answers a request that came whole with its header, without a cycle and a task of uvicorn's: a quarter of what the loop does for an alert.
 
 What uvicorn does for any ASGI application, a task, an event, an answer in two messages, headers searched for what may not stand in one,
-is not done. The order of requests that come at once, the end of a connection and errors are as with it (docs/explanation/speed.md).
+is not done. The order of requests that come at once, the end of a connection and errors are as with it (ADR-0019).
 """
 
 import asyncio
