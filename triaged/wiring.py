@@ -31,6 +31,7 @@ from triaged import __version__, clock, descriptors, first_start, logs
 from triaged.children import ChildPool
 from triaged.composition import InForce, Keys, in_force
 from triaged.configuration import Configuration
+from triaged.garbage import GIVE_BACK_EVERY_SECONDS, give_back
 from triaged.gauges import EVERY_SECONDS, TOTALS_EVERY_SECONDS, Gauges
 from triaged.loading import Loaded, load
 from triaged.mailboxes import Mailboxes
@@ -213,6 +214,7 @@ class Daemon:
             periodic("oauth", TOKENS_EVERY_SECONDS, self.tokens.refresh_early),
             periodic("heartbeat", self.readiness.every_seconds, self.readiness.prove),
             periodic("gauges", EVERY_SECONDS, self._gauges.refresh),
+            periodic("memory", GIVE_BACK_EVERY_SECONDS, give_back),
         ]
 
     async def _look(self) -> None:
