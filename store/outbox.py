@@ -18,6 +18,7 @@ from store.threads import key_of
 from store.transaction import Tx
 
 ORDER_WINDOW = timedelta(minutes=15)  # an earlier mail that is due later than this does not hold up the next
+LONGEST_WAIT = timedelta(hours=6)  # no mail is queued for later than that (`notifier.schedule`)
 MAX_THREAD_ROWS = 1_000  # of the tickets of one run, newest first
 
 
@@ -233,13 +234,16 @@ def release_expired(tx: Tx, *, longest: timedelta | None = None, but: Sequence[i
     """Rows whose sender was never heard of again are queued once more, same bytes: the one case of a second copy (P3).
 
     A lease that ends later than the `longest` from now was given before the clock was set back: it ends that long from now,
-    so that a sender who lives has a whole lease, and a mail waits for a dead one no longer than that (F28).
+    so that a sender who lives has a whole lease, and a mail waits for a dead one no longer than that (F28). Likewise a mail that is
+    queued for later than anything ever is, `LONGEST_WAIT`, was so before the clock was set back, and is due now.
     `but` names those the caller knows to be in good hands, its own: whatever the clock says, they are not sent twice (F27).
     """
     if longest is not None:
         sending = update(outbox).where(outbox.c.desk_id == tx.desk_id, outbox.c.state == DeliveryState.SENDING.value)
         latest = to_column(tx.now + longest)
         tx.connection.execute(sending.where(outbox.c.lease_until > latest).values(lease_until=latest))
+    ahead = update(outbox).where(outbox.c.desk_id == tx.desk_id, outbox.c.state == literal(DeliveryState.QUEUED.value, literal_execute=True))
+    tx.connection.execute(ahead.where(outbox.c.due_at > to_column(tx.now + LONGEST_WAIT)).values(due_at=to_column(tx.now)))
     late = update(outbox).where(
         outbox.c.desk_id == tx.desk_id, outbox.c.state == DeliveryState.SENDING.value, outbox.c.lease_until < to_column(tx.lease_now)
     )

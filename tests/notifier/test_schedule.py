@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notifier.schedule import next_attempt
+from store import outbox
 
 MADE = datetime(2026, 3, 23, 10, 30, tzinfo=UTC)
 DAYS = timedelta(days=5)
@@ -41,3 +42,7 @@ def test_the_next_attempt_is_later_and_never_past_the_end(attempts, jitter, afte
 
 def test_a_herd_that_failed_together_comes_back_apart():
     assert len({when(3, jitter=at / 100) for at in range(100)}) == 100
+
+
+def test_no_attempt_is_later_than_what_the_outbox_believes():
+    assert when(100, jitter=1) - MADE < outbox.LONGEST_WAIT

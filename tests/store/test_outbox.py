@@ -169,6 +169,23 @@ def test_a_lease_from_before_the_clock_was_set_back_ends_one_lease_from_now(queu
     assert [each.notification.id for each in claim()] == [made.id]
 
 
+@pytest.mark.parametrize("defended", [True, False])
+def test_what_was_queued_by_a_clock_that_was_set_back_is_due_at_once(queue, claim, do, clock, monkeypatch, defended):
+    if not defended:
+        monkeypatch.setattr(outbox, "LONGEST_WAIT", timedelta(days=10_000))
+    clock.advance(days=10)
+    row = queue()
+    clock.advance(days=-10)
+    do(lambda tx: outbox.release_expired(tx))
+    assert [each.notification.id for each in claim()] == ([row.id] if defended else [])
+
+
+def test_a_mail_that_waits_for_its_next_attempt_waits_on(queue, claim, do, clock):
+    queue(due_at=clock() + outbox.LONGEST_WAIT)
+    do(lambda tx: outbox.release_expired(tx))
+    assert claim() == []
+
+
 def test_a_released_claim_is_free_at_once_and_one_that_is_being_sent_is_not(queue, claim, do):
     first, second = queue(ticket_id=1), queue(ticket_id=2)
     claim()
