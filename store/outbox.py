@@ -242,7 +242,9 @@ def release_expired(tx: Tx, *, longest: timedelta | None = None, but: Sequence[i
         sending = update(outbox).where(outbox.c.desk_id == tx.desk_id, outbox.c.state == DeliveryState.SENDING.value)
         latest = to_column(tx.now + longest)
         tx.connection.execute(sending.where(outbox.c.lease_until > latest).values(lease_until=latest))
-    ahead = update(outbox).where(outbox.c.desk_id == tx.desk_id, outbox.c.state == literal(DeliveryState.QUEUED.value, literal_execute=True))
+    ahead = update(outbox).where(
+        outbox.c.desk_id == tx.desk_id, outbox.c.state == literal(DeliveryState.QUEUED.value, literal_execute=True)
+    )
     tx.connection.execute(ahead.where(outbox.c.due_at > to_column(tx.now + LONGEST_WAIT)).values(due_at=to_column(tx.now)))
     late = update(outbox).where(
         outbox.c.desk_id == tx.desk_id, outbox.c.state == DeliveryState.SENDING.value, outbox.c.lease_until < to_column(tx.lease_now)
@@ -332,14 +334,6 @@ def counts(tx: Tx) -> dict[str, int]:
         if count:
             found[state.value] = count
     return found
-
-
-def next_due(tx: Tx) -> datetime | None:
-    """When the next queued row is due, or None."""
-    query = select(func.min(outbox.c.due_at)).where(
-        outbox.c.desk_id == tx.desk_id, outbox.c.state == DeliveryState.QUEUED.value, outbox.c.claimed_by.is_(None)
-    )
-    return from_column_or_none(tx.connection.execute(query).scalar())
 
 
 def oldest_queued(tx: Tx) -> datetime | None:

@@ -176,13 +176,13 @@ def test_what_was_queued_by_a_clock_that_was_set_back_is_due_at_once(queue, clai
     clock.advance(days=10)
     row = queue()
     clock.advance(days=-10)
-    do(lambda tx: outbox.release_expired(tx))
+    do(outbox.release_expired)
     assert [each.notification.id for each in claim()] == ([row.id] if defended else [])
 
 
 def test_a_mail_that_waits_for_its_next_attempt_waits_on(queue, claim, do, clock):
     queue(due_at=clock() + outbox.LONGEST_WAIT)
-    do(lambda tx: outbox.release_expired(tx))
+    do(outbox.release_expired)
     assert claim() == []
 
 
@@ -237,14 +237,12 @@ def test_lists_show_the_newest_first_by_state_and_ticket(queue, do):
     assert do(outbox.find, 1) is None
 
 
-def test_the_queue_knows_its_next_and_its_oldest(queue, do, clock):
-    assert do(outbox.next_due) is None
+def test_the_queue_knows_its_oldest(queue, do, clock):
     assert do(outbox.oldest_queued) is None
     began = clock.now
     queue(due_at=clock.now + timedelta(hours=1))
     clock.advance(minutes=5)
     queue(ticket_id=8)
-    assert do(outbox.next_due) == clock.now
     assert do(outbox.oldest_queued) == began
 
 

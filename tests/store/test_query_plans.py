@@ -141,7 +141,6 @@ WORK: dict[str, Callable[[Tx], object]] = {
     "notifications of a ticket": lambda tx: outbox.listed(tx, ticket_id=1),
     "dead notifications": lambda tx: outbox.listed(tx, state="dead"),
     "notifications counted": outbox.counts,
-    "next notification": outbox.next_due,
     "oldest notification": outbox.oldest_queued,
     "append history": lambda tx: history.append_many(tx, [("ticket:1", "open", "a@x", (1,), b"{}")]),
     "history of a stream": lambda tx: history.of_stream(tx, "ticket:1"),
@@ -175,7 +174,6 @@ PARTIAL = {
     "expired sendings": "outbox_sending",
     "dead notifications": "outbox_dead",
     "notifications counted": "outbox_held",
-    "next notification": "outbox_due",
 }
 
 
