@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import ClauseElement, Dialect, Table, bindparam, insert
 
+from store.driver import run
 from store.transaction import Tx
 
 Row = tuple[Any, ...]
@@ -28,7 +29,7 @@ class Bulk:
             return 0
         statement, ordered = self._statement(tx.connection.dialect)
         given = list(rows) if ordered is None else [ordered(row) for row in rows]
-        return tx.connection.exec_driver_sql(statement, given).rowcount
+        return run(tx.connection, statement, given).rowcount
 
     def _statement(self, dialect: Dialect) -> tuple[str, Callable[[Row], Row] | None]:
         found = self._compiled.get(dialect.name)
@@ -71,5 +72,5 @@ class BulkInsert(Bulk):
             self._blocks = f"{head} VALUES {', '.join([one] * ROWS_A_BLOCK)}{values[len(one) :]}"
         given = rows if ordered is None else [ordered(row) for row in rows]
         blocks = [tuple(chain.from_iterable(given[at : at + ROWS_A_BLOCK])) for at in range(0, whole, ROWS_A_BLOCK)]
-        written = tx.connection.exec_driver_sql(self._blocks, blocks).rowcount
+        written = run(tx.connection, self._blocks, blocks).rowcount
         return written + super().__call__(tx, rows[whole:])

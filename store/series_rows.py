@@ -16,6 +16,7 @@ from store.bulk import Bulk, BulkInsert
 from store.chunking import in_lists
 from store.exclusive import is_postgresql
 from store.instants import from_column, to_column
+from store.lookup import Lookup, among
 from store.raced import Raced
 from store.schema import series
 from store.transaction import Tx
@@ -57,7 +58,14 @@ def _read(row: Row[Any]) -> SeriesRow:
         event_count=row.event_count,
         last_seen_at=from_column(row.last_seen_at),
     )
-    return SeriesRow(state=state, open=row.open, ticket_id=row.ticket_id, version=row.version)
+    return SeriesRow(state=state, open=bool(row.open), ticket_id=row.ticket_id, version=row.version)
+
+
+_by_keys = Lookup(
+    select(series).where(series.c.desk_id == bindparam("desk_id"), series.c.source == bindparam("source"), among(series.c.key_sha256)),
+    "source",
+)
+_versions = Lookup(select(series.c.id, series.c.version).where(series.c.desk_id == bindparam("desk_id"), among(series.c.id)))
 
 
 def by_keys(tx: Tx, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], SeriesRow]:
@@ -67,9 +75,7 @@ def by_keys(tx: Tx, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Se
         by_source.setdefault(source, set()).add(key_of(series_key))
     found: dict[tuple[str, str], SeriesRow] = {}
     for source, digests in sorted(by_source.items()):
-        for some in in_lists(sorted(digests)):
-            query = select(series).where(series.c.desk_id == tx.desk_id, series.c.source == source, series.c.key_sha256.in_(some))
-            found |= {(row.source, row.series_key): _read(row) for row in tx.connection.execute(query)}
+        found |= {(row.source, row.series_key): _read(row) for row in _by_keys(tx, digests, source)}
     return found
 
 
@@ -84,11 +90,7 @@ def by_ids(tx: Tx, ids: Iterable[int]) -> dict[int, SeriesRow]:
 
 def versions(tx: Tx, ids: Iterable[int]) -> dict[int, int]:
     """The version of each series; missing ones are left out."""
-    found: dict[int, int] = {}
-    for some in in_lists(sorted(ids)):
-        query = select(series.c.id, series.c.version).where(series.c.desk_id == tx.desk_id, series.c.id.in_(some))
-        found |= {row.id: row.version for row in tx.connection.execute(query)}
-    return found
+    return {row.id: row.version for row in _versions(tx, ids)}
 
 
 _WRITES = "series_writes"  # of a connection's memory

@@ -16,6 +16,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from itsm.errors import Permanent, Transient, TriagedError
 from store import process, version
 from store.backend import Backend
+from store.driver import run
 from store.durable import make_directory
 from store.engines import open_backend
 from store.identifiers import Issuer
@@ -143,7 +144,7 @@ class Store:
                     return work(Tx(connection, self.clock(), self.new_id, self._random_bytes))
                 finally:
                     if not connection.invalidated:  # else its session is gone, and the read with it
-                        connection.exec_driver_sql("ROLLBACK")
+                        run(connection, "ROLLBACK", ())
         except PoolTimeout as error:
             raise Transient("too many reads wait for the store") from error
         except DBAPIError as error:

@@ -14,6 +14,7 @@ from store.bulk import Bulk, BulkInsert
 from store.chunking import in_lists
 from store.desk_schema import counter
 from store.instants import from_column, from_column_or_none, to_column, to_column_or_none
+from store.lookup import Query
 from store.raced import Raced
 from store.schema import link, ticket
 from store.transaction import Tx
@@ -94,16 +95,18 @@ def draw_numbers(tx: Tx, count: int) -> range:
     return draw_from_counter(tx.connection, tx.desk_id, count)
 
 
-_DRAW = text(
-    "INSERT INTO counter (desk_id, name, next) VALUES (:desk_id, :name, :first) "
-    "ON CONFLICT (desk_id, name) DO UPDATE SET next = counter.next + :count RETURNING next"
+_draw = Query(
+    text(
+        "INSERT INTO counter (desk_id, name, next) VALUES (:desk_id, :name, :first) "
+        "ON CONFLICT (desk_id, name) DO UPDATE SET next = counter.next + :count RETURNING next"
+    ),
+    *("desk_id", "name", "first", "count"),
 )
 
 
 def draw_from_counter(connection: Connection, desk_id: int, count: int) -> range:
     """Move the counter's row on by `count`; on PostgreSQL it stays locked until the commit."""
-    values = {"desk_id": desk_id, "name": TICKET_NUMBER, "first": FIRST_NUMBER + count, "count": count}
-    end = int(connection.execute(_DRAW, values).scalar_one())
+    [(end,)] = _draw(connection, desk_id, TICKET_NUMBER, FIRST_NUMBER + count, count)
     return range(end - count, end)
 
 
