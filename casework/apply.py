@@ -66,10 +66,13 @@ class Applier:
         self._handles: dict[int, int] = {}
         self._part: Part | None = None
         self._written: dict[datetime, str] = {}  # instants as people read them: nearly every ticket of a batch has the same
+        self._reopen_days: dict[str, str] = {}  # of each team
         self._told: tuple[Ticket, dict[str, str]] | None = None  # the facts of the last ticket: most have more than one notice
 
-    def apply(self, decision: Decision, part: Part | None, *, kind: str) -> int | None:  # noqa: C901, PLR0912 -- one arm an effect
-        """Apply every effect; returns the real id of the decision's ticket."""
+    def apply(  # noqa: C901, PLR0912 -- one arm an effect
+        self, decision: Decision, part: Part | None, *, kind: str, participants_sha256: bytes | None = None
+    ) -> int | None:
+        """Apply every effect; returns the real id of the decision's ticket. A mail comes with the hash of its people."""
         self._handles, self._part = {}, part
         for effect in decision.effects:
             match effect:
@@ -112,7 +115,7 @@ class Applier:
                     assert_never(effect)
         ticket_id = self._real(decision.ticket_id) if decision.ticket_id is not None else None
         if part is not None:
-            self._remember(part, decision, ticket_id, kind)
+            self._remember(part, decision, ticket_id, kind, participants_sha256)
             if kind == "monitoring_event" and ticket_id is not None and ticket_id not in self._handles.values():
                 self.workspace.event_counts[ticket_id] += 1
         return ticket_id
@@ -283,7 +286,6 @@ class Applier:
         desk = self.casework.desk
         team = team_by_key(desk, ticket.team)
         service = next((each.name for each in desk.services if each.key == ticket.service), ticket.service)
-        policy = policy_of(ticket.team, self.casework.ruleset.settings)
         return {
             "number": number_text(ticket.type, ticket.number),
             "type": ticket.type.value.replace("_", " "),
@@ -295,8 +297,15 @@ class Applier:
             "requester": ticket.requester,
             "event_count": str(ticket.event_count),
             "opened_at": self._in_words(ticket.opened_at),
-            "reopen_days": str(min(policy.reopen_days, policy.close_after_days)),  # what is closed is not reopened
+            "reopen_days": self._reopen_days_of(ticket.team),
         }
+
+    def _reopen_days_of(self, team: str) -> str:
+        found = self._reopen_days.get(team)
+        if found is None:
+            policy = policy_of(team, self.casework.ruleset.settings)
+            found = self._reopen_days[team] = str(min(policy.reopen_days, policy.close_after_days))  # what is closed is not reopened
+        return found
 
     def _in_words(self, at: datetime) -> str:
         written = self._written.get(at)
@@ -321,15 +330,16 @@ class Applier:
         )
         self.workspace.changed_series.add(key)
 
-    def _remember(self, part: Part, decision: Decision, ticket_id: int | None, kind: str) -> None:
+    def _remember(self, part: Part, decision: Decision, ticket_id: int | None, kind: str, participants: bytes | None) -> None:
         """Keep the mail for sameness and threading, and the part with its reasons when it had an effect worth explaining."""
         message = mail_of(part)
         if message is not None and decision.outcome is not Outcome.DUPLICATE:
+            assert participants is not None, "a mail comes with the hash of its people"
             seen = MailSeen(
                 key_sha256=sameness_key(message),
                 inbox_id=part.envelope.id,
                 content_sha256=message.content_sha256,
-                participants_sha256=participants_hash(message),
+                participants_sha256=participants,
                 ticket_id=ticket_id,
                 author=canonical(message.sender.address) if message.sender else "",
                 received_at=part.envelope.received_at,

@@ -98,7 +98,7 @@ def _with_known(handled: Handled, workspace: Workspace, casework: Casework) -> H
 
 
 def _handle_one(tx: Tx, part: Part, workspace: Workspace, applier: Applier, casework: Casework) -> Handled:
-    signal = part.signal
+    signal, participants = part.signal, None
     if isinstance(signal, Malformed):
         reasons = Reasons(code="malformed", sentence=signal.reason, values={"detail": signal.detail} if signal.detail else {})
         decision = Decision(outcome=Outcome.QUARANTINED, reasons=reasons)
@@ -111,12 +111,12 @@ def _handle_one(tx: Tx, part: Part, workspace: Workspace, applier: Applier, case
         assert message is not None, "a part is malformed, an event or a mail"
         if waits(part, message, workspace):
             return Handled(part=part, outcome=None)
-        snapshot = mail_snapshot(part, message, workspace, casework)
+        snapshot, participants = mail_snapshot(part, message, workspace, casework), participants_hash(message)
         decision = decide_mail(
             signal,
             part.envelope,
             snapshot,
-            participants_sha256=participants_hash(message),
+            participants_sha256=participants,
             trust=trust_of(message, part.envelope, casework.trust),
             ruleset=casework.ruleset,
             desk=casework.desk,
@@ -126,7 +126,7 @@ def _handle_one(tx: Tx, part: Part, workspace: Workspace, applier: Applier, case
         kind = "delivery_report" if signal is not message else "user_message"
     if part.signed_by:
         decision = msgspec.structs.replace(decision, reasons=msgspec.structs.replace(decision.reasons, signed_by=part.signed_by))
-    ticket_id = applier.apply(decision, part, kind=kind)
+    ticket_id = applier.apply(decision, part, kind=kind, participants_sha256=participants)
     return Handled(part=part, outcome=decision.outcome, decision=decision, ticket_id=ticket_id)
 
 

@@ -42,8 +42,11 @@ def referenced_ids(message: UserMessage) -> tuple[str, ...]:
 
 def thread_keys(message: UserMessage) -> dict[str, bytes]:
     """The keys of the threads that a mail stands in, by the Message-ID it references, in the order of `referenced_ids`."""
+    ids = referenced_ids(message)
+    if not ids:
+        return {}
     about = topic(message.subject)
-    return {each: threads.thread_key_of(each, about) for each in referenced_ids(message)}
+    return {each: threads.thread_key_of(each, about) for each in ids}
 
 
 def number_in_subject(message: UserMessage) -> int | None:
@@ -225,8 +228,9 @@ def _referenced(message: UserMessage, sender: str, workspace: Workspace, casewor
 
 def _threaded(message: UserMessage, sender: str, workspace: Workspace) -> Iterator[Referenced]:
     """The tickets of other mails that reference what this one does, on the same topic; copies of this mail are no others."""
-    copies = {each.inbox_id for each in workspace.seen.get(sameness_key(message), ())}
-    for message_id, key in thread_keys(message).items():
+    keys = thread_keys(message)
+    copies = {each.inbox_id for each in workspace.seen.get(sameness_key(message), ())} if keys else set()
+    for message_id, key in keys.items():
         for each in workspace.threads.get(key, ()):
             if each.inbox_id not in copies and each.ticket_id in workspace.tickets:
                 yield _of_others(message_id, each.ticket_id, sender, workspace)

@@ -28,7 +28,7 @@ def teams_addressed(desk: Desk, message: UserMessage, forward_paths: tuple[str, 
     """The keys of every team a mail was sent to, by its envelope recipients where they name one, else by To and Cc; never none."""
     owners = desk.team_of_address
     for written in (forward_paths, tuple(each.address for each in (*message.to, *message.cc))):
-        found = tuple(dict.fromkeys(owners[canonical(each)] for each in written if canonical(each) in owners))
+        found = tuple(dict.fromkeys([owner for each in written if (owner := owners.get(canonical(each))) is not None]))
         if found:
             return found[:MAX_TEAMS]
     return (default_team(desk),)

@@ -96,16 +96,17 @@ def every_key(
     messages: Iterable[UserMessage], ticket_ids: Iterable[int], settings: RulesSettings, now: datetime
 ) -> set[tuple[str, datetime]]:
     """All budgets, with their windows, that the decisions on these mails may draw on; `ticket_ids` are those they may lead to."""
-    found: dict[BudgetKey, None] = {}
-    guards = dict.fromkeys(key for each in ticket_ids for key in ticket_keys(each, settings, now))
+    found: list[BudgetKey] = []
+    guards = [key for each in ticket_ids for key in ticket_keys(each, settings, now)]
     for message in messages:
         sender = message.sender.address if message.sender else ""
-        found |= dict.fromkeys(budget_keys(sender, settings, now))
-        guards[notice_key(sender, settings, now)] = None
-        found |= dict.fromkeys(repeat_keys(message, settings, now))
+        found += budget_keys(sender, settings, now)
+        guards.append(notice_key(sender, settings, now))
+        found += repeat_keys(message, settings, now)
         if message.in_reply_to or message.references or _DIGIT.search(message.subject):  # else it names nothing of ours
-            found[words_key(message, settings, now)] = None
-    found |= dict.fromkeys(key for guard in guards for key in breaker_keys(guard, settings, now))
+            found.append(words_key(message, settings, now))
+    for guard in {each.key: each for each in guards}.values():  # the windows of one instant: a key has one
+        found += breaker_keys(guard, settings, now)
     return {(each.key, each.window_start) for each in (*found, *guards)}
 
 

@@ -29,7 +29,8 @@ def with_breaker(
         return decision
     assert decision.ticket_id is not None, "what was worked has a ticket"
     sender = message.sender.address if message.sender else ""
-    guards = loop_keys(sender, (decision.ticket_id,), settings, now)
+    worked = (decision.ticket_id,) if decision.ticket_id > 0 else ()  # a new one has taken from no budget of its own
+    guards = loop_keys(sender, worked, settings, now)
     tripped = next((each for each in guards if each.limit > 0 and each.used_up(used)), None)
     if tripped is None:
         return decision

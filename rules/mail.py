@@ -81,7 +81,9 @@ class _Case(msgspec.Struct, frozen=True, kw_only=True):
     now: datetime
 
     def judged(self) -> Verdict:
-        """What the rules say of it."""
+        """What the rules say of it; where there is none, nobody need make the facts for them."""
+        if not self.ruleset.compiled:
+            return Verdict()
         return judge(self.ruleset, facts_of_mail(self.message, self.envelope, self.trust.level, self.snapshot.person))
 
     def opened(self, verdict: Verdict, *, teams: tuple[str, ...], suggested_id: int | None = None, copy_of: int | None = None) -> Decision:

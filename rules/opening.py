@@ -15,6 +15,7 @@ from itsm.ticket import State, Ticket
 from rules.answer import acknowledgement
 from rules.audience import team_addressed
 from rules.authentication import TrustVerdict
+from rules.budget import Used
 from rules.classify import classify
 from rules.follow_up_policy import out_of_hours_text
 from rules.notice import tell_team
@@ -48,8 +49,7 @@ def open_for_mail(
     `teams` are those it was sent to where no rule chose one: each gets a ticket of its own, linked. `copy_of` is the ticket
     that the same mail made before for another team: the sender was answered then.
     """
-    ticket, why = _ticket(message, envelope, snapshot, verdict, ruleset, desk, now)
-    ticket = msgspec.structs.replace(ticket, trust=trust.level, team=teams[0] if teams else ticket.team)
+    ticket, why = _ticket(message, envelope, snapshot, verdict, trust, ruleset, desk, now, teams)
     sender = message.sender or Address(address="")
     entry = AddEntry(
         ticket_id=HANDLE,
@@ -109,17 +109,26 @@ def _tell_teams(
     now: datetime,
 ) -> list[Effect]:
     """A notice for each ticket; what one takes from a budget the next does not find there."""
-    used, told = dict(snapshot.budgets_used), list[Effect]()
+    used: Used = snapshot.budgets_used
+    told: list[Effect] = []
     doubted = _answers_us(snapshot) and trust.level < 1
     for ticket in opened:
         notices = tell_team(
             message, ticket, Event.TEAM_NEW, desk=desk, settings=ruleset.settings, budgets_used=used, now=now, doubted=doubted
         )
-        for each in notices:
-            if isinstance(each, SpendBudget):
-                used[each.key, each.window_start] = used.get((each.key, each.window_start), 0) + 1
         told += notices
+        if ticket is not opened[-1]:
+            used = _with(used, notices)
     return told
+
+
+def _with(used: Used, effects: tuple[Effect, ...]) -> Used:
+    """What is used of the budgets once the effects have taken from them."""
+    more = dict(used)
+    for each in effects:
+        if isinstance(each, SpendBudget):
+            more[each.key, each.window_start] = more.get((each.key, each.window_start), 0) + 1
+    return more
 
 
 def _answers_us(snapshot: MailSnapshot) -> bool:
@@ -134,13 +143,21 @@ def _chained(snapshot: MailSnapshot) -> bool:
 
 
 def _ticket(
-    message: UserMessage, envelope: Envelope, snapshot: MailSnapshot, verdict: Verdict, ruleset: Ruleset, desk: Desk, now: datetime
+    message: UserMessage,
+    envelope: Envelope,
+    snapshot: MailSnapshot,
+    verdict: Verdict,
+    trust: TrustVerdict,
+    ruleset: Ruleset,
+    desk: Desk,
+    now: datetime,
+    teams: tuple[str, ...],
 ) -> tuple[Ticket, str]:
     kind = classify(message, verdict, ruleset.settings)
     priority = prioritise_mail(verdict, ruleset.settings)
     sender = message.sender or Address(address="")
     service = next((each for each in desk.services if each.key == verdict.service), None)
-    team = verdict.team or (service.team if service else "") or team_addressed(desk, message, envelope)
+    team = teams[0] if teams else verdict.team or (service.team if service else "") or team_addressed(desk, message, envelope)
     ticket = Ticket(
         id=HANDLE,
         number=0,
@@ -160,6 +177,7 @@ def _ticket(
         suggested_for=snapshot.by_subject.number if snapshot.by_subject else None,
         opened_at=envelope.received_at,
         updated_at=now,
+        trust=trust.level,
     )
     return ticket, f"{kind.reason} {priority.reason}"
 
