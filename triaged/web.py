@@ -27,6 +27,7 @@ from webportal.problem import problem
 
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 KEEP_ALIVE_SECONDS, GRACE_SECONDS, MAX_CONNECTIONS = 65, 5, 2_000
+BACKLOG = 2_048  # connections that wait to be taken, as uvicorn has it
 
 
 def probes(readiness: Readiness) -> list[Route]:
@@ -146,7 +147,7 @@ class _Server(uvicorn.Server):
 
 
 class WebServer:
-    """One listener. `start` binds, so that a port that is taken is told at once; `run` serves until `close`."""
+    """One listener. `start` listens, so that a port that is taken is told at once and whoever comes early waits; `run` serves."""
 
     def __init__(self, app: ASGIApp, listen: str, *, connections: int = MAX_CONNECTIONS) -> None:
         """Nothing is bound yet. Beyond so many connections a request is answered 503."""
@@ -175,13 +176,14 @@ class WebServer:
         return int(self._socket.getsockname()[1])
 
     def start(self) -> None:
-        """Bind; raises Transient when the address is taken or not ours."""
+        """Listen; raises Transient when the address is taken or not ours."""
         host, port = host_and_port(self._listen)
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         bound = socket.socket(family, socket.SOCK_STREAM)
         try:
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             bound.bind((host, port))
+            bound.listen(BACKLOG)
             bound.set_inheritable(False)
         except OSError as error:
             bound.close()

@@ -48,10 +48,6 @@ class Web:
         self.server.start()
         self.thread = threading.Thread(target=lambda: asyncio.run(self.server.run()))
         self.thread.start()
-        for _ in range(1_000):  # until it listens
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.server.port), timeout=10):
-                break
-            time.sleep(0.01)
 
     def say(self, *pieces: bytes, seconds: float = 10.0, close: bool = True) -> bytes:
         """Send pieces, and read until the server closes or falls silent for a moment after an answer."""
