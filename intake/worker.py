@@ -133,8 +133,8 @@ class Triage:
         step("triage.claimed")
         try:
             self._resends.use(self._casework())
-            repeats, named = await self._store.aread(lambda tx: self._look(tx, claimed))
-            parsed = await self._parse([each for each in claimed if each.envelope.id not in repeats])
+            repeats, named, bodies = await self._store.aread(lambda tx: self._look(tx, claimed))
+            parsed = await self._parse([each for each in claimed if each.envelope.id not in repeats], bodies)
         except Unreadable:  # one of them, perhaps (F19): they are tried one at a time, like those that crashed the parser
             await self._fail(list(claimed), "its bytes cannot be read from the disk")
             return Batch(claimed=(), parsed={}, repeats={}, deliveries={})
@@ -144,10 +144,10 @@ class Triage:
         step("triage.parsed")
         return Batch(claimed=tuple(claimed), parsed=parsed, repeats=repeats, deliveries=named)
 
-    def _look(self, tx: Tx, claimed: Sequence[Claimed]) -> tuple[dict[int, Repeat], dict[int, Names]]:
-        """Envelopes of which the state cache knows every part, and what names the parts of the others."""
+    def _look(self, tx: Tx, claimed: Sequence[Claimed]) -> tuple[dict[int, Repeat], dict[int, Names], dict[int, bytes]]:
+        """Envelopes of which the state cache knows every part, what names the parts of the others, and the bytes of all."""
         alerts = [each.envelope for each in claimed if each.envelope.format in DELIVERIES and not each.outcomes]
-        bodies = inbox.raw_bytes(tx, [each.id for each in alerts])
+        bodies = inbox.raw_bytes(tx, [each.envelope.id for each in claimed])
         repeats: dict[int, Repeat] = {}
         named: dict[int, Names] = {}
         for each in alerts:
@@ -159,14 +159,15 @@ class Triage:
                 body = self._resends.find(digest, named[each.id].parts, each)
             if body is not None:
                 repeats[each.id] = Repeat(envelope=each, body=body)
-        return repeats, named
+        return repeats, named, bodies
 
     async def _finish(self, batch: Batch) -> None:
         """Handle what was parsed; what cannot be done now is given back."""
         try:
             left = await self._settle(batch)
             if left:
-                batch = msgspec.structs.replace(batch, parsed=batch.parsed | await self._parse(left))
+                bodies = await self._store.aread(lambda tx: inbox.raw_bytes(tx, [each.envelope.id for each in left]))
+                batch = msgspec.structs.replace(batch, parsed=batch.parsed | await self._parse(left, bodies))
             await self._handle_all(batch, settled=batch.repeats.keys() - {each.envelope.id for each in left})
         except (Transient, asyncio.CancelledError):
             await self._give_back(batch.claimed)
@@ -207,13 +208,11 @@ class Triage:
         ids = [each.envelope.id for each in claimed]
         await self._store.awrite(lambda tx: inbox.release(tx, ids))
 
-    async def _parse(self, claimed: Sequence[Claimed]) -> dict[int, ParseResult]:
+    async def _parse(self, claimed: Sequence[Claimed], bodies: Mapping[int, bytes]) -> dict[int, ParseResult]:
         """The parts of each envelope, by a child process; those whose child failed are missing."""
         if not claimed:
             return {}
-        ids = [each.envelope.id for each in claimed]
         mappings = self._mappings()
-        bodies = await self._store.aread(lambda tx: inbox.raw_bytes(tx, ids))
         keys = await self._keys(claimed, bodies)
         requests = [
             msgspec.msgpack.encode(
