@@ -56,3 +56,8 @@ def told_of_read(error: BaseException) -> BaseException:
 def is_fatal(error: BaseException) -> bool:
     """Whether a commit that failed so leaves nobody knowing what is durable: then the process must end (fault F17)."""
     return _code(error) in _FATAL
+
+
+def is_locked(error: BaseException) -> bool:
+    """Whether another connection holds the file, or a table of it, for now."""
+    return _code(error) in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}

@@ -1,9 +1,10 @@
 """What opening a store makes, checks and refuses."""
 
+import sqlite3
 import stat
 import threading
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing, nullcontext
 from pathlib import Path
 
 import pytest
@@ -143,6 +144,20 @@ def test_processes_that_start_at_once_make_one_schema(make_place: Callable[..., 
     assert len({each.lease.node for each in opened}) == 4
     for each in opened:
         each.close()
+
+
+@pytest.mark.sqlite_only("its journal")
+@pytest.mark.parametrize("patient", [True, False])
+def test_who_opens_a_file_that_another_is_making_waits_for_it(tmp_path: Path, clock: Clock, monkeypatch, patient: bool) -> None:
+    if not patient:
+        monkeypatch.setattr(engine, "is_locked", lambda _error: False)
+    with closing(sqlite3.connect(tmp_path / "triaged.sqlite", isolation_level=None, check_same_thread=False)) as other:
+        other.execute("BEGIN IMMEDIATE")  # not yet in WAL: SQLite refuses the change at once, whatever its timeout
+        end = threading.Timer(0.3, other.execute, ["ROLLBACK"])
+        end.start()
+        with nullcontext() if patient else pytest.raises(Permanent, match="locked"):
+            Store(StoreSettings(path=str(tmp_path)), clock=clock).close()
+        end.join()
 
 
 def test_every_key_and_index_and_foreign_key_leads_with_the_desk() -> None:
