@@ -5,9 +5,11 @@ import re
 import socket
 import threading
 from collections.abc import Callable
+from datetime import timedelta
+
+from triaged import clock
 
 Answer = bytes | None
-DATE = b"25-Nov-2026 10:00:00 +0000"
 
 
 class FakeImap:
@@ -31,9 +33,11 @@ class FakeImap:
         self.port: int = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
 
-    def put(self, body: bytes, *, date: bytes = DATE) -> int:
-        uid = self.uid_next
-        self.mails[uid], self.dates[uid], self.uid_next = body, date, uid + 1
+    def put(self, body: bytes, *, date: bytes = b"", days_ago: int = 0) -> int:
+        """A mail that came now, so many days ago, or at its own INTERNALDATE."""
+        uid, came = self.uid_next, clock.now() - timedelta(days=days_ago)
+        self.mails[uid], self.dates[uid] = body, date or came.strftime("%d-%b-%Y %H:%M:%S +0000").encode()
+        self.uid_next += 1
         return uid
 
     def tell(self, *segments: bytes) -> None:

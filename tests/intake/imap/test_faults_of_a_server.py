@@ -35,7 +35,7 @@ def test_the_first_connect_is_silent_and_what_comes_then_is_taken(desk: Fetching
     desk.poll(mailbox())
     desk.until(idles(server))
     assert desk.stored() == []
-    server.put(mail("new"))
+    server.put(mail("new"), date=b"25-Nov-2026 10:00:00 +0000")
     server.tell(b"* 2 EXISTS\r\n")
     desk.until(desk.stored)
     assert desk.message_ids() == ["new@corp.example"]
@@ -47,12 +47,14 @@ def test_the_first_connect_is_silent_and_what_comes_then_is_taken(desk: Fetching
 def test_a_reply_to_a_mail_from_before_the_first_connect_opens_one_ticket_and_what_answers_it_joins(
     desk: FetchingDesk, server: FakeImap, mailbox: MakeMailbox
 ) -> None:
-    server.put(mail("old"))
+    server.put(mail("old"), days_ago=2)
     desk.poll(mailbox(poll_seconds=0.2))
     desk.until(desk.cursor)
-    server.put(mail("reply", more="In-Reply-To: <old@corp.example>\r\nReferences: <old@corp.example>\r\n"))
-    server.put(mail("next", more="In-Reply-To: <reply@corp.example>\r\nReferences: <old@corp.example> <reply@corp.example>\r\n"))
-    server.put(mail("old"))  # and the old one itself, moved back by somebody, is no ticket
+    server.put(mail("reply", more="In-Reply-To: <old@corp.example>\r\nReferences: <old@corp.example>\r\n"), days_ago=2)
+    server.put(
+        mail("next", more="In-Reply-To: <reply@corp.example>\r\nReferences: <old@corp.example> <reply@corp.example>\r\n"), days_ago=2
+    )
+    server.put(mail("old"), days_ago=2)  # and the old one itself, moved back by somebody, is no ticket
     desk.until(lambda: len(desk.stored()) == 3)
     desk.triage()
     (ticket,) = desk.tickets()
