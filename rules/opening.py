@@ -49,7 +49,8 @@ def open_for_mail(
     `teams` are those it was sent to where no rule chose one: each gets a ticket of its own, linked. `copy_of` is the ticket
     that the same mail made before for another team: the sender was answered then.
     """
-    ticket, why = _ticket(message, envelope, snapshot, verdict, trust, ruleset, desk, now, teams)
+    ticket, why = _ticket(message, envelope, snapshot, verdict, ruleset, desk, now)
+    ticket = msgspec.structs.replace(ticket, trust=trust.level, team=teams[0] if teams else ticket.team)
     sender = message.sender or Address(address="")
     entry = AddEntry(
         ticket_id=HANDLE,
@@ -143,21 +144,13 @@ def _chained(snapshot: MailSnapshot) -> bool:
 
 
 def _ticket(
-    message: UserMessage,
-    envelope: Envelope,
-    snapshot: MailSnapshot,
-    verdict: Verdict,
-    trust: TrustVerdict,
-    ruleset: Ruleset,
-    desk: Desk,
-    now: datetime,
-    teams: tuple[str, ...],
+    message: UserMessage, envelope: Envelope, snapshot: MailSnapshot, verdict: Verdict, ruleset: Ruleset, desk: Desk, now: datetime
 ) -> tuple[Ticket, str]:
     kind = classify(message, verdict, ruleset.settings)
     priority = prioritise_mail(verdict, ruleset.settings)
     sender = message.sender or Address(address="")
     service = next((each for each in desk.services if each.key == verdict.service), None)
-    team = teams[0] if teams else verdict.team or (service.team if service else "") or team_addressed(desk, message, envelope)
+    team = verdict.team or (service.team if service else "") or team_addressed(desk, message, envelope)
     ticket = Ticket(
         id=HANDLE,
         number=0,
@@ -177,7 +170,6 @@ def _ticket(
         suggested_for=snapshot.by_subject.number if snapshot.by_subject else None,
         opened_at=envelope.received_at,
         updated_at=now,
-        trust=trust.level,
     )
     return ticket, f"{kind.reason} {priority.reason}"
 

@@ -38,7 +38,7 @@ def lock(tx: Tx, keys: Iterable[bytes]) -> None:
     Stripes before keys, each distinct and ascending, so that nobody waits in a circle. Code of the version before locks stripes
     and knows no other lock: that we share them keeps it off our keys.
     """
-    wanted = set(keys) if is_postgresql(tx.connection) else set()  # whoever tells them one by one need not on SQLite
+    wanted = set(keys) if is_postgresql(tx.connection) else set()  # on SQLite a generator of keys is not even begun
     if not wanted:
         return
     numbers = sorted({number_of(key) for key in wanted})
